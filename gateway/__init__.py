@@ -1,0 +1,1 @@
+"""The enforcement point: every act of an agent goes through here."""

@@ -1,0 +1,1 @@
+"""Workspaces: folders with an identity, a label, and layers that hold an agent's changes."""

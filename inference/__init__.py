@@ -1,0 +1,1 @@
+"""The model: what one is, where it runs, and the ones that are built in."""

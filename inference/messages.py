@@ -1,0 +1,64 @@
+"""Chat messages, function tools, replies and usage: what travels to a model and back."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionTool:
+    """A tool as a model sees it. Only function tools exist: no provider-hosted ones."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    """JSON Schema of the arguments, an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish to call a tool."""
+
+    id: str
+    name: str
+    arguments: str
+    """JSON text, as the model wrote it. The gateway parses it, strictly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation. Content is text: inline data only, no remote URLs."""
+
+    role: Role
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    """The call that a ``tool`` message answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one or more model calls used."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd: float = 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.cost_usd + other.cost_usd,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A model's answer: text, tool calls, or both."""
+
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage = field(default_factory=Usage)

@@ -1,0 +1,1 @@
+"""Sandboxes: containers whose kernel-level powers are exactly what was granted."""

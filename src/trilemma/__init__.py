@@ -1,0 +1,1 @@
+"""Trilemma: an agent runtime with one door. Files, internet, code: pick two."""
