@@ -38,5 +38,6 @@ class Model(Protocol):
 
         Raises:
             ModelError: the model cannot be reached or its answer cannot be used.
+
         """
         ...

@@ -28,6 +28,7 @@ def parse(names: Iterable[str]) -> CapabilitySet:
 
     Raises:
         SpecError: a name is not a capability, or ``names`` is a bare string.
+
     """
     if isinstance(names, str):
         raise SpecError(f"capabilities must be a list such as [files, code], not {names!r}")

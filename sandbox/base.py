@@ -96,6 +96,7 @@ class Sandbox(Protocol):
 
         Raises:
             SandboxLost: the container or its tool host is gone; the outcome is unknown.
+
         """
         ...
 
@@ -119,6 +120,7 @@ class SandboxBackend(Protocol):
             ImageMissing: the image is not on this machine; nothing is pulled.
             SandboxRefused: the container could do more than ``spec`` says; it was destroyed.
             SandboxError: anything else went wrong; nothing is left behind.
+
         """
         ...
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from ..policy.capability import Capability, CapabilitySet, show
 from trilemma.errors import SpecError
 
+from ..policy.capability import Capability, CapabilitySet, show
 from .limits import Limits
 
 
