@@ -8,7 +8,7 @@ class Limits:
     """The limits of one sandbox. Sizes in bytes, times in seconds."""
 
     memory: int = 512 * 1024 * 1024
-    """Engine (cgroup). The kernel kills the call's process; the call ends with ``out_of_memory``."""
+    """Engine (cgroup). The kernel kills the process; the call ends with ``out_of_memory``."""
     processes: int = 128
     """Engine (cgroup). fork fails inside; the call sees the error."""
     cpus: float = 1.0
