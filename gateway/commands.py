@@ -1,0 +1,88 @@
+"""Vetted command-line tools: typed arguments in, one complete argv out, never a shell."""
+
+from typing import Any
+
+from trilemma.errors import SpecError
+
+from ..policy.capability import Capability, CapabilitySet, show
+from ..sandbox.base import CommandEntry
+from .schemas import _PLACEHOLDER, ArgumentSpec, CommandTool
+from .tools import ToolDefinition
+
+
+def definition(command: CommandTool) -> ToolDefinition:
+    """The tool that a command declares.
+
+    Raises:
+        SpecError: it asks for the internet without code; a program cannot use structured egress.
+    """
+    needs: CapabilitySet | None = None if command.needs is None else frozenset(command.needs)
+    if needs is not None and Capability.INTERNET in needs and Capability.CODE not in needs:
+        raise SpecError(
+            f"command {command.command!r} needs {show(needs)}, but a program can reach the "
+            "internet through a tunnel only, which takes code; use http_fetch, or declare "
+            "needs: [internet, code]"
+        )
+    return ToolDefinition(
+        name=command.command,
+        description=command.description,
+        parameters=_schema(command),
+        declared=needs,
+        runner=command,
+    )
+
+
+def entry(command: CommandTool, arguments: dict[str, Any]) -> CommandEntry:
+    """The one program execution that a call stands for. ``arguments`` fit the schema already.
+
+    A word that names an absent or false argument is left out whole.
+    """
+    words = [command.executable]
+    for template in command.argv:
+        word = _word(command, template, arguments)
+        if word is not None:
+            words.append(word)
+    stdin = arguments.get(command.stdin) if command.stdin else None
+    return CommandEntry(command.executable, command.sha256, tuple(words), stdin)
+
+
+def _word(command: CommandTool, template: str, arguments: dict[str, Any]) -> str | None:
+    word = template
+    for name in _PLACEHOLDER.findall(template):
+        text = _text(command.arguments[name], arguments.get(name))
+        if text is None:
+            return None
+        word = word.replace("{" + name + "}", text)
+    return word
+
+
+def _text(spec: ArgumentSpec, value: Any) -> str | None:
+    if spec.type == "boolean":
+        return spec.flag if value is True else None
+    return None if value is None else str(value)
+
+
+def _schema(command: CommandTool) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {name: _property(spec) for name, spec in command.arguments.items()},
+        "required": [n for n, s in command.arguments.items() if s.required and s.type != "boolean"],
+        "additionalProperties": False,
+    }
+
+
+def _property(spec: ArgumentSpec) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": spec.type}
+    if spec.description:
+        found["description"] = spec.description
+    if spec.type == "string":
+        found["maxLength"] = spec.max_length
+        # A leading dash would be read as an option by the program; a NUL ends argv early.
+        found["pattern"] = rf"^(?!-)(?:{spec.pattern})$" if spec.pattern else r"^(?!-)[^\0\r\n]*$"
+        if spec.enum is not None:
+            found["enum"] = list(spec.enum)
+    if spec.minimum is not None:
+        found["minimum"] = spec.minimum
+    if spec.maximum is not None:
+        found["maximum"] = spec.maximum
+    return found

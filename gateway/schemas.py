@@ -1,0 +1,202 @@
+"""What an agent is, as data: the one schema behind the Python class and the YAML file."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ..policy.capability import Capability, CapabilitySet, ordered, show
+from ..policy.operator import HostRule
+from ..policy.rule import LIMIT
+
+_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+
+ToolName = Annotated[str, Field(pattern=_NAME)]
+
+
+class Frozen(BaseModel):
+    """Base of every schema: unknown fields are errors, nothing is coerced, nothing changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ArgumentSpec(Frozen):
+    """One typed argument of a command-line tool."""
+
+    type: Literal["string", "integer", "number", "boolean"]
+    description: str = ""
+    pattern: str | None = None
+    """Strings only: a regular expression that the whole value must match."""
+    enum: tuple[str, ...] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    max_length: int = Field(default=4096, ge=1, le=65536)
+    required: bool = True
+    flag: str | None = None
+    """Booleans only: the word that stands in argv when the value is true."""
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> "ArgumentSpec":
+        if self.type != "string" and (self.pattern is not None or self.enum is not None):
+            raise ValueError(f"pattern and enum are for strings, not {self.type!r}")
+        if (self.type == "boolean") != (self.flag is not None):
+            raise ValueError("a boolean argument needs 'flag', and only a boolean takes one")
+        if self.pattern is not None:
+            try:
+                re.compile(self.pattern)
+            except re.error as error:
+                raise ValueError(f"pattern {self.pattern!r} is not valid: {error}") from None
+        return self
+
+
+class CommandTool(Frozen):
+    """A vetted command-line program: one pinned file, typed arguments, argv only, no shell."""
+
+    command: ToolName
+    """The tool's name."""
+    description: str
+    executable: Annotated[str, Field(pattern=r"^/[^\0]+$")]
+    """Absolute path inside the image."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Hash of that file. ``trilemma image hash PATH`` prints it."""
+    needs: tuple[Capability, ...] | None = None
+    """Without a declaration the tool counts as needing all three."""
+    argv: tuple[str, ...] = ()
+    """Words after argv[0]. ``{name}`` is replaced by that argument, within one word."""
+    arguments: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ArgumentSpec] = {}
+    stdin: str | None = None
+    """Name of a string argument that is given on standard input."""
+
+    @field_validator("needs", mode="before")
+    @classmethod
+    def _read_needs(cls, value: Any) -> Any:
+        return _capabilities(value)
+
+    @model_validator(mode="after")
+    def _words_and_arguments_agree(self) -> "CommandTool":
+        used = {name for word in self.argv for name in _PLACEHOLDER.findall(word)}
+        used |= {self.stdin} if self.stdin else set()
+        for name in sorted(used - self.arguments.keys()):
+            raise ValueError(f"argv or stdin names {name!r}, which is not among the arguments")
+        for name in sorted(self.arguments.keys() - used):
+            raise ValueError(f"argument {name!r} is used neither in argv nor on stdin")
+        return self
+
+
+class ModuleTools(Frozen):
+    """Every ``@tool`` function of a Python file. It is imported inside a sandbox only."""
+
+    module: str
+    """Path of the file, relative to the agent's own file."""
+
+
+class PythonTool(Frozen):
+    """A Python function whose body runs inside the sandbox, shipped as source."""
+
+    name: ToolName
+    description: str
+    needs: tuple[Capability, ...] | None
+    parameters: dict[str, Any]
+    """JSON Schema of the arguments."""
+    source: str
+    """A module that defines ``function``; compiled in the sandbox only."""
+    function: str
+
+    @field_validator("needs", mode="before")
+    @classmethod
+    def _read_needs(cls, value: Any) -> Any:
+        return _capabilities(value)
+
+
+class WorkspaceSpec(Frozen):
+    """The folder that the agent's files tools work on."""
+
+    path: str
+    """Relative to the agent's own file, or absolute."""
+    origin: Literal["own", "strangers"] = "own"
+    """``strangers`` where others wrote it (mail, downloads, a fork): it carries ``internet``."""
+    mode: Literal["layer", "direct"] = "layer"
+    """``layer``: the folder stays as it is, changes lie in a layer. ``direct``: it is mounted."""
+
+
+class RunLimitsSpec(Frozen):
+    """What a run may use before it is stopped."""
+
+    steps: int = Field(default=50, ge=1, le=100_000)
+    tokens: int | None = Field(default=None, ge=1)
+    usd: float | None = Field(default=None, gt=0)
+    seconds: float | None = Field(default=None, gt=0)
+
+
+class SandboxLimitsSpec(Frozen):
+    """Sizes in MiB. What happens when each is hit stands in ``sandbox/limits.py``."""
+
+    memory_mb: int = Field(default=512, ge=64, le=65536)
+    processes: int = Field(default=128, ge=8, le=4096)
+    cpus: float = Field(default=1.0, gt=0, le=64)
+    scratch_mb: int = Field(default=64, ge=1, le=16384)
+    call_seconds: float = Field(default=60.0, gt=0, le=3600)
+    layer_mb: int = Field(default=1024, ge=1)
+
+
+class AgentSpec(Frozen):
+    """An agent: instructions, a model, tools, a workspace, limits and grants."""
+
+    version: Literal[1] = 1
+    name: ToolName = "agent"
+    instructions: str = ""
+    model: str
+    grants: tuple[Capability, ...] | None = None
+    """At most two. Without it the first two that are used latch."""
+    tools: tuple[str | CommandTool | ModuleTools | PythonTool, ...] = ()
+    workspace: WorkspaceSpec | None = None
+    hosts: tuple[HostRule, ...] = ()
+    """Hosts that an agent with {files, internet} may ask; the operator's list narrows it."""
+    limits: RunLimitsSpec = RunLimitsSpec()
+    sandbox: SandboxLimitsSpec = SandboxLimitsSpec()
+    image: str | None = None
+    """A code image made by ``trilemma image build``; the default one without it."""
+    base: Path = Field(default=Path("."), exclude=True)
+    """The folder that relative paths are read against. Not part of the file."""
+
+    @field_validator("grants", mode="before")
+    @classmethod
+    def _read_grants(cls, value: Any) -> Any:
+        return _capabilities(value)
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _short_hosts(cls, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return tuple({"host": v} if isinstance(v, str) else v for v in value)
+        return value
+
+    @field_validator("grants")
+    @classmethod
+    def _pick_two(cls, value: tuple[Capability, ...] | None) -> tuple[Capability, ...] | None:
+        if value is not None and len(set(value)) > LIMIT:
+            raise ValueError(
+                f"grants asks for three capabilities, {show(frozenset(value))}: pick two. "
+                "What needs the third belongs in another agent with its own grants"
+            )
+        return value
+
+    @property
+    def granted(self) -> CapabilitySet | None:
+        """The grants as a set, or None where the first two taken latch."""
+        return None if self.grants is None else frozenset(self.grants)
+
+
+def _capabilities(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(f"must be a list such as [files, code], not {value!r}")
+    if isinstance(value, (list, tuple, set, frozenset)):
+        known = set(Capability)
+        for name in value:
+            if name not in known:
+                three = ", ".join(Capability)
+                raise ValueError(f"unknown capability {name!r}; the three are: {three}")
+        return ordered(frozenset(Capability(name) for name in value))
+    return value

@@ -1,0 +1,115 @@
+"""A client: one principal acting through one gateway. Its runs share one domain by default."""
+
+import atexit
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from trilemma.gateway.interface import Approve, Gateway
+from trilemma.gateway.schemas import AgentSpec
+from trilemma.policy.capability import NONE
+from trilemma.result import Denial, Result
+from trilemma.subagents.events import Event, ToolDenied
+from trilemma.subagents.limits import RunLimits
+from trilemma.subagents.loop import run
+
+if TYPE_CHECKING:
+    from trilemma.gateway.settings import Settings
+
+
+class Client:
+    """Runs agents through a gateway.
+
+    ``Client.local()`` keeps the gateway in this process.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+
+    @classmethod
+    def local(cls, settings: "Settings | None" = None) -> "Client":
+        """A client with a gateway of its own in this process."""
+        from trilemma.gateway.local import LocalGateway
+
+        return cls(LocalGateway.start(settings))
+
+    async def run(
+        self,
+        spec: AgentSpec,
+        task: str | Result,
+        *,
+        new_domain: bool = False,
+        layer: str | None = None,
+        approve: Approve | None = None,
+        on_event: Callable[[Event], None],
+    ) -> Result:
+        """Open a session, run the loop in it, close it whatever happens."""
+        denials: list[Denial] = []
+
+        def emit(event: Event) -> None:
+            if isinstance(event, ToolDenied):
+                denials.append(Denial(event.call_id, event.tool, event.reasons, event.text))
+            on_event(event)
+
+        session = await self.gateway.open(
+            spec,
+            brings=task.labels if isinstance(task, Result) else NONE,
+            new_domain=new_domain,
+            layer=layer,
+            approve=approve,
+        )
+        stop = "crashed"
+        try:
+            outcome = await run(
+                task.text if isinstance(task, Result) else task,
+                instructions=spec.instructions,
+                tools=session.tools,
+                call_model=session.call_model,
+                call_tool=session.call_tool,
+                limits=RunLimits(
+                    steps=spec.limits.steps,
+                    tokens=spec.limits.tokens,
+                    usd=spec.limits.usd,
+                    seconds=spec.limits.seconds,
+                ),
+                emit=emit,
+            )
+            stop = outcome.stop
+            return Result(
+                text=outcome.text,
+                stop=outcome.stop,
+                labels=session.state().held,
+                session=session.id,
+                domain=session.domain,
+                steps=outcome.steps,
+                usage=outcome.usage,
+                denials=tuple(denials),
+                layer=session.layer,
+            )
+        finally:
+            await session.close(stop)
+
+    async def close(self) -> None:
+        """End everything that runs through this client."""
+        await self.gateway.close()
+
+
+_lock = threading.Lock()
+_default: list[Client] = []
+
+
+def default_client() -> Client:
+    """The process's own client, made at first use and closed when the process ends."""
+    with _lock:
+        if not _default:
+            client = Client.local()
+            _default.append(client)
+            atexit.register(_close_default)
+        return _default[0]
+
+
+def _close_default() -> None:
+    import asyncio
+
+    while _default:
+        asyncio.run(_default.pop().close())
