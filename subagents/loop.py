@@ -1,0 +1,154 @@
+"""The run loop: ask the model, run what it asks for, until it asks for nothing more.
+
+The loop decides nothing and can reach nothing: the model and the tools are two functions that it is
+given, and both lead through the gateway.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from trilemma.errors import Cancelled, LimitReached, TrilemmaError
+
+from ..inference.messages import FunctionTool, Message, Reply
+from .calls import CallTool, ToolRunner
+from .events import Event, Finished, StepFinished, StepStarted, TextDelta
+from .history import History
+from .limits import RunLimits, Spent, check, out_of_time
+from .outcome import Outcome, State
+
+
+class CallModel(Protocol):
+    """Asks the model, through the gateway."""
+
+    async def __call__(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[FunctionTool],
+        on_text: Callable[[str], None],
+    ) -> Reply:
+        """Answer the conversation.
+
+        Raises:
+            Denied: the gateway refused; the run ends.
+            ModelError: the model cannot be reached; the run ends.
+
+        """
+        ...
+
+
+Emit = Callable[[Event], None]
+
+
+async def run(
+    task: str,
+    *,
+    instructions: str,
+    tools: Sequence[FunctionTool],
+    call_model: CallModel,
+    call_tool: CallTool,
+    limits: RunLimits,
+    emit: Emit,
+) -> Outcome:
+    """Work on a task to its end.
+
+    However the run ends, that is an outcome and ``Finished`` is the last event. Cancelling the
+    surrounding task cancels the calls that are running and gives an outcome as well, so that the
+    caller can close its session first; who needs the exception calls ``raise_for_state``. An
+    error that is not Trilemma's own is a bug: it is raised.
+    """
+    started = time.monotonic()
+    current = _Run(History.begin(instructions, task), tools, call_model, call_tool, limits, emit)
+    state, error = await _to_the_end(current)
+    outcome = Outcome(
+        state,
+        current.history.last_text,
+        current.history.messages,
+        current.spent.steps,
+        current.spent.usage,
+        time.monotonic() - started,
+        error,
+    )
+    emit(_finished(outcome))
+    return outcome
+
+
+async def _to_the_end(current: "_Run") -> tuple[State, TrilemmaError | None]:
+    try:
+        await current.until_done()
+    except LimitReached as limit:
+        return State.LIMIT, limit
+    except TrilemmaError as error:
+        return State.FAILED, error
+    except asyncio.CancelledError:
+        return State.CANCELLED, Cancelled("the run was cancelled")
+    return State.DONE, None
+
+
+def _finished(outcome: Outcome) -> Finished:
+    return Finished(
+        outcome.state,
+        outcome.text,
+        outcome.steps,
+        outcome.usage,
+        outcome.seconds,
+        "" if outcome.error is None else str(outcome.error),
+    )
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run while it lasts."""
+
+    history: History
+    tools: Sequence[FunctionTool]
+    call_model: CallModel
+    call_tool: CallTool
+    limits: RunLimits
+    emit: Emit
+    spent: Spent = field(default_factory=Spent)
+
+    async def until_done(self) -> None:
+        """Step until a reply asks for no tool.
+
+        Raises:
+            LimitReached: before a step, or in the middle of one when the time is over.
+
+        """
+        runner = ToolRunner(self.call_tool, self.emit)
+        try:
+            async with asyncio.timeout(self.limits.seconds) as clock:
+                while await self.step(runner):
+                    pass
+        except TimeoutError:
+            if clock.expired():
+                raise out_of_time(self.limits) from None
+            raise
+
+    async def step(self, runner: ToolRunner) -> bool:
+        """Query the model, execute what it wants; False when it wants nothing."""
+        check(self.limits, self.spent)
+        calls = (await self.query()).tool_calls
+        for call, result in zip(calls, await runner.execute(calls), strict=True):
+            self.history.add_result(call, result.text)
+        return bool(calls)
+
+    async def query(self) -> Reply:
+        """Ask the model and keep what it says."""
+        step, streamed = self.spent.steps + 1, False
+
+        def on_text(text: str) -> None:
+            nonlocal streamed
+            streamed = True
+            self.emit(TextDelta(text))
+
+        self.emit(StepStarted(step))
+        reply = await self.call_model(self.history.messages, self.tools, on_text)
+        if reply.content and not streamed:
+            self.emit(TextDelta(reply.content))
+        self.history.add_reply(reply)
+        self.spent = self.spent.after_step(reply.usage)
+        self.emit(StepFinished(step, self.spent.usage))
+        return reply
