@@ -1,0 +1,64 @@
+"""Where builds keep what is dear to make again: downloaded packages and system layers."""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trilemma.errors import SandboxError
+
+from .archive import Layer
+from .engine import Progress
+from .identity import system_identity
+from .rootfs.assemble import system_layer
+from .rootfs.recipe import Kind
+
+
+def cache_folder() -> Path:
+    """``$XDG_CACHE_HOME/trilemma/images``."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    root = Path(base) if base.startswith("/") else Path.home() / ".cache"
+    return root / "trilemma" / "images"
+
+
+@contextmanager
+def locked() -> Iterator[Path]:
+    """The cache folder, held by one build at a time."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise SandboxError(f"cannot build in {str(folder)!r}: {error.strerror}") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
+def system(kind: Kind, folder: Path, progress: Progress, *, refresh: bool = False) -> Layer:
+    """Debian's layer of an image: from the cache, or built into it."""
+    place = folder / f"{kind}-{system_identity(kind)[:16]}"
+    record, file = place / "layer.json", place / "layer.tar"
+    if record.exists() and not refresh:
+        return Layer(file, json.loads(record.read_text())["digest"])
+    record.unlink(missing_ok=True)
+    place.mkdir(exist_ok=True)
+    layer = Layer(file, system_layer(kind, place, file, progress))
+    record.write_text(json.dumps({"digest": layer.digest}))
+    _forget_others(kind, place)
+    return layer
+
+
+def interpreter(kind: Kind, folder: Path) -> Path:
+    """The unpacked system of an image; its Python compiles what is added later."""
+    return folder / f"{kind}-{system_identity(kind)[:16]}" / "tree"
+
+
+def _forget_others(kind: Kind, kept: Path) -> None:
+    """Remove what earlier recipes left."""
+    for place in kept.parent.glob(f"{kind}-*"):
+        if place != kept:
+            shutil.rmtree(place, ignore_errors=True)

@@ -1,0 +1,24 @@
+"""``python -m trilemma.sandbox.images.rootfs KIND TOOLHOST TARGET``: used by the Dockerfiles."""
+
+import sys
+from pathlib import Path
+from typing import get_args
+
+from trilemma.errors import SpecError
+
+from .assemble import system_layer, toolhost_layer
+from .recipe import Kind
+
+
+def main(kind: str, toolhost: str, target: str) -> None:
+    """Write ``system.tar`` and ``toolhost.tar`` to the folder ``target``."""
+    if kind != "base" and kind != "code":
+        raise SpecError(f"unknown image {kind!r}; there are {', '.join(get_args(Kind))}")
+    work = Path(target)
+    work.mkdir(parents=True, exist_ok=True)
+    system_layer(kind, work / kind, work / "system.tar", print)
+    toolhost_layer(Path(toolhost), work / kind / "tree", work / "toolhost", work / "toolhost.tar")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
