@@ -79,6 +79,8 @@ class EgressFacts:
     """Everything in the request that the agent can vary, in bytes; 0 for a tunnel."""
     budget_left: int
     """Bytes that may still leave this domain, before this request."""
+    limited: bool = True
+    """False where neither the operator nor the agent gave a list of hosts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class AccessRequest:
     """The session has read text that strangers wrote. Kept for destination endorsement."""
     endorsed: bool = False
     """A trusted source named this destination. Kept for destination endorsement."""
+    approved: bool = False
+    """A person approved this very act."""
     cause: tuple[Cause, ...] = ()
     """The events behind ``held``. Explains a decision, never changes it."""
 
@@ -127,6 +131,7 @@ class AccessRequest:
             "egress": _fields(self.egress),
             "tainted": self.tainted,
             "endorsed": self.endorsed,
+            "approved": self.approved,
         }
 
 
