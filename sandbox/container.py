@@ -1,0 +1,188 @@
+"""From a spec to the container's configuration: every setting, none left to a default."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..policy.capability import ordered
+from .idmap import SANDBOX_ID
+from .seccomp import profile_json
+from .spec import Exec, SandboxSpec
+
+WORKSPACE = "/workspace"
+EXCHANGE = "/run/trilemma"
+"""Where a sandbox sees the folder with the gateway's sockets."""
+
+LABEL = "dev.trilemma"
+
+ENTRYPOINT = ("/usr/bin/python3", "-I", "-S", "-B", "/opt/trilemma/toolhost/main.py")
+
+ENVIRONMENT = ("HOME=/tmp", "LANG=C.UTF-8", "PATH=/usr/bin:/bin")
+
+MASKED_PATHS = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/bus",
+    "/proc/cmdline",
+    "/proc/driver",
+    "/proc/fs",
+    "/proc/interrupts",
+    "/proc/iomem",
+    "/proc/ioports",
+    "/proc/irq",
+    "/proc/kallsyms",
+    "/proc/kcore",
+    "/proc/key-users",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/modules",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/swaps",
+    "/proc/sysrq-trigger",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/version",
+    "/sys",
+)
+"""More than Docker hides: a sandbox has no business with the host's hardware at all."""
+
+READ_ONLY_PATHS = ("/proc/sys",)
+
+_SHM = {True: 16 * 1024 * 1024, False: 64 * 1024}
+_SCRATCH_FILES = 16_384
+_CPU_PERIOD = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One container's configuration in our words; the Engine's request is made from it alone."""
+
+    spec: SandboxSpec
+    name: str
+    instance: str
+    exchange: Path
+    runtime: str = "runc"
+
+    @property
+    def user(self) -> str:
+        """``uid:gid``, never 0."""
+        mount = self.spec.mount
+        return f"{mount.uid}:{mount.gid}" if mount else f"{SANDBOX_ID}:{SANDBOX_ID}"
+
+    @property
+    def tmpfs(self) -> str:
+        """Mount options of the scratch: executable for the code capability only."""
+        execute = "exec" if self.spec.exec is Exec.FREE else "noexec"
+        uid, gid = self.user.split(":")
+        return (
+            f"rw,nosuid,nodev,{execute},size={self.spec.limits.scratch},"
+            f"nr_inodes={_SCRATCH_FILES},mode=0700,uid={uid},gid={gid}"
+        )
+
+    @property
+    def shm(self) -> int:
+        """Size of ``/dev/shm``, which is always noexec."""
+        return _SHM[self.spec.exec is Exec.FREE]
+
+    @property
+    def cpu_period(self) -> int:
+        """The span, in microseconds, over which processor time is shared out."""
+        return _CPU_PERIOD
+
+    @property
+    def cpu_quota(self) -> int:
+        """Processor time in each period."""
+        return int(self.spec.limits.cpus * _CPU_PERIOD)
+
+    @property
+    def ulimits(self) -> list[dict[str, Any]]:
+        """Open files, and no core dumps."""
+        files = self.spec.limits.open_files
+        return [
+            {"Name": "nofile", "Soft": files, "Hard": files},
+            {"Name": "core", "Soft": 0, "Hard": 0},
+        ]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the janitor and a person looking at ``docker ps`` find it by."""
+        return {
+            f"{LABEL}.instance": self.instance,
+            f"{LABEL}.domain": self.spec.domain,
+            f"{LABEL}.session": self.spec.session,
+            f"{LABEL}.profile": "+".join(ordered(self.spec.capabilities)) or "none",
+        }
+
+    @property
+    def mounts(self) -> list[dict[str, Any]]:
+        """The exchange folder, and the workspace where there is one."""
+        mounts = [_bind(self.exchange, EXCHANGE, read_only=True)]
+        if self.spec.mount is not None:
+            # The view carries its own flags. Asking for read-only here would make the runtime
+            # remount it, and a remount drops nosuid, nodev and noexec.
+            mounts.append(_bind(self.spec.mount.source, WORKSPACE, read_only=False))
+        return mounts
+
+    @property
+    def security(self) -> list[str]:
+        """Security options: no new privileges, and our profile in full text."""
+        return ["no-new-privileges:true", f"seccomp={profile_json(self.spec.exec)}"]
+
+
+def configuration(settings: Settings) -> dict[str, Any]:
+    """The body of the Engine's create request."""
+    return {
+        "Image": settings.spec.image,
+        "Entrypoint": list(ENTRYPOINT),
+        "Cmd": [],
+        "Env": list(ENVIRONMENT),
+        "User": settings.user,
+        "WorkingDir": "/",
+        "Hostname": "sandbox",
+        "Labels": settings.labels,
+        "NetworkDisabled": True,
+        "Healthcheck": {"Test": ["NONE"]},
+        "HostConfig": _host(settings) | _limits(settings),
+    }
+
+
+def _host(settings: Settings) -> dict[str, Any]:
+    return {
+        "AutoRemove": True,
+        "NetworkMode": "none",
+        "IpcMode": "private",
+        "CgroupnsMode": "private",
+        "CapDrop": ["ALL"],
+        "SecurityOpt": settings.security,
+        "ReadonlyRootfs": True,
+        "Mounts": settings.mounts,
+        "Tmpfs": {"/tmp": settings.tmpfs},
+        "ShmSize": settings.shm,
+        "MaskedPaths": list(MASKED_PATHS),
+        "ReadonlyPaths": list(READ_ONLY_PATHS),
+        "LogConfig": {"Type": "none", "Config": {}},
+        "Runtime": settings.runtime,
+    }
+
+
+def _limits(settings: Settings) -> dict[str, Any]:
+    limits = settings.spec.limits
+    return {
+        "Memory": limits.memory,
+        "MemorySwap": limits.memory,
+        "CpuPeriod": settings.cpu_period,
+        "CpuQuota": settings.cpu_quota,
+        "PidsLimit": limits.processes,
+        "Ulimits": settings.ulimits,
+    }
+
+
+def _bind(source: Path, target: str, *, read_only: bool) -> dict[str, Any]:
+    return {
+        "Type": "bind",
+        "Source": str(source),
+        "Target": target,
+        "ReadOnly": read_only,
+        "BindOptions": {"Propagation": "rprivate"},
+    }

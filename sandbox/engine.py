@@ -1,0 +1,125 @@
+"""The container engine, through the ``docker`` SDK; none of its exceptions leaves this file."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import docker
+import requests
+from docker import errors as foreign
+
+from trilemma.errors import EngineMissing, ImageMissing, SandboxError
+
+Inspect = Mapping[str, Any]
+"""What the Engine says about a container or an image."""
+
+MISSING = (
+    "no container engine answers at {where}: on Debian install docker.io, "
+    "then start it (systemctl start docker, or dockerd)"
+)
+
+_STARTED = 30.0
+"""Seconds for one request; creating and starting are the slow ones."""
+
+# The most specific class wins; DockerException is the base of all of them.
+TRANSLATED: Mapping[type[Exception], type[SandboxError]] = {
+    foreign.ImageNotFound: ImageMissing,
+    foreign.DockerException: SandboxError,
+    requests.exceptions.ConnectionError: EngineMissing,
+    requests.exceptions.Timeout: EngineMissing,
+    requests.exceptions.RequestException: SandboxError,
+}
+
+
+class Engine:
+    """The few requests that sandboxes need. Safe to use from several threads."""
+
+    def __init__(self, *, timeout: float = _STARTED) -> None:
+        """Connect to the local engine.
+
+        Raises:
+            EngineMissing: nothing answers, or the engine is on another machine.
+
+        """
+        self.address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+        if not self.address.startswith("unix://"):
+            raise EngineMissing(
+                f"DOCKER_HOST={self.address!r} is not a local engine; use a unix:// address"
+            )
+        with self._translated():
+            self._api = docker.APIClient(
+                base_url=self.address, version="auto", timeout=int(timeout), max_pool_size=32
+            )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.close()
+
+    def image(self, image: str) -> Inspect:
+        """What the image is. Nothing is ever pulled."""
+        with self._translated(image):
+            found: Inspect = self._api.inspect_image(image)
+            return found
+
+    def create(self, config: Mapping[str, Any], name: str) -> str:
+        """Create a container and give its id."""
+        with self._translated(str(config.get("Image"))):
+            return str(self._api.create_container_from_config(dict(config), name)["Id"])
+
+    def start(self, container: str) -> None:
+        """Start a created container."""
+        with self._translated():
+            self._api.start(container)
+
+    def inspect(self, container: str) -> Inspect | None:
+        """What the Engine made of a container, or None when it is gone."""
+        with self._translated(), contextlib.suppress(foreign.NotFound):
+            found: Inspect = self._api.inspect_container(container)
+            return found
+        return None
+
+    def remove(self, container: str) -> None:
+        """Kill and remove a container, by id or name. One that is gone or going is fine."""
+        with self._translated():
+            try:
+                self._api.remove_container(container, force=True, v=True)
+            except foreign.NotFound:
+                return
+            except foreign.APIError as exc:
+                if exc.status_code != 409:  # "removal already in progress"
+                    raise
+
+    def containers(self, label: str) -> tuple[Inspect, ...]:
+        """Every container, running or not, that carries ``label`` or ``label=value``."""
+        with self._translated():
+            return tuple(self._api.containers(all=True, filters={"label": label}))
+
+    @contextlib.contextmanager
+    def _translated(self, image: str = "") -> Iterator[None]:
+        try:
+            yield
+        except tuple(TRANSLATED) as exc:
+            raise translate(exc, image=image, where=self.address) from exc
+
+
+def translate(exc: Exception, *, image: str, where: str) -> SandboxError:
+    """Our error for one of theirs, by its most specific entry in the table."""
+    kind = next(TRANSLATED[c] for c in type(exc).__mro__ if c in TRANSLATED)
+    if kind is SandboxError and _unreachable(exc):
+        kind = EngineMissing
+    if kind is ImageMissing:
+        return ImageMissing(f"image {image!r} is not on this machine; run: trilemma image build")
+    if kind is EngineMissing:
+        return EngineMissing(MISSING.format(where=where))
+    reason = getattr(exc, "explanation", None) or str(exc)
+    return SandboxError(f"the container engine refused: {_one_line(reason)}")
+
+
+def _unreachable(exc: Exception) -> bool:
+    """The SDK wraps a refused connection in its base class, with the cause in the text only."""
+    return type(exc) is foreign.DockerException and "server API version" in str(exc)
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())[:500]

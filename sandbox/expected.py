@@ -1,0 +1,156 @@
+"""What the Engine must say about a container: the list, as a list."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .container import ENTRYPOINT, ENVIRONMENT, MASKED_PATHS, READ_ONLY_PATHS, Settings
+from .engine import Inspect
+from .seccomp import profile
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing about a container that is not as it must be."""
+
+    what: str
+    expected: object
+    found: object
+
+    def __str__(self) -> str:
+        return f"{self.what} is {_short(self.found)}, not {_short(self.expected)}"
+
+
+def expected_config(settings: Settings) -> Mapping[str, object]:
+    """Fields outside ``HostConfig``. None stands for everything empty."""
+    return {
+        "Image": settings.spec.image,
+        "Path": ENTRYPOINT[0],
+        "Args": list(ENTRYPOINT[1:]),
+        "Config.User": settings.user,
+        "Config.Env": sorted(ENVIRONMENT),
+        "Config.Entrypoint": list(ENTRYPOINT),
+        "Config.Cmd": None,
+        "Config.WorkingDir": "/",
+        "Config.Volumes": None,
+        "Config.OnBuild": None,
+        "Config.Healthcheck": {"Test": ["NONE"]},
+        "Config.ExposedPorts": None,
+        "Config.Tty": None,
+        "Config.OpenStdin": None,
+        "ExecIDs": None,
+    }
+
+
+def expected_host_config(settings: Settings) -> Mapping[str, object]:
+    """Fields of ``HostConfig``. Every field that is not named here must be empty."""
+    limits = settings.spec.limits
+    return {
+        "AutoRemove": True,
+        "CapAdd": None,
+        "CapDrop": ["ALL"],
+        "CgroupnsMode": "private",
+        "CpuPeriod": settings.cpu_period,
+        "CpuQuota": settings.cpu_quota,
+        "Devices": None,
+        "IpcMode": "private",
+        "LogConfig": {"Type": "none", "Config": {}},
+        "MaskedPaths": list(MASKED_PATHS),
+        "Memory": limits.memory,
+        "MemorySwap": limits.memory,
+        "Mounts": settings.mounts,
+        "NetworkMode": "none",
+        "PidMode": None,
+        "PidsLimit": limits.processes,
+        "Privileged": None,
+        "ReadonlyPaths": list(READ_ONLY_PATHS),
+        "ReadonlyRootfs": True,
+        "RestartPolicy": None,
+        "Runtime": settings.runtime,
+        "ShmSize": settings.shm,
+        "Tmpfs": {"/tmp": settings.tmpfs},
+        "Ulimits": settings.ulimits,
+    }
+
+
+def compare(inspect: Inspect, settings: Settings) -> Iterator[Finding]:
+    """Everything in which the Engine's container differs from what was asked."""
+    for path, expected in expected_config(settings).items():
+        yield from _differs(path, expected, _sorted_env(path, _at(inspect, path)))
+    host = inspect.get("HostConfig") or {}
+    wanted = expected_host_config(settings)
+    for name in sorted(wanted.keys() | host.keys()):
+        if name != "SecurityOpt":
+            yield from _differs(f"HostConfig.{name}", wanted.get(name), host.get(name))
+    yield from _security(host.get("SecurityOpt") or [], settings)
+    yield from _networks(inspect)
+    yield from _label(inspect, settings)
+
+
+def compare_image(image: Inspect, name: str) -> Iterator[Finding]:
+    """What an image may not bring along."""
+    if image.get("Id") != name:
+        yield Finding("the image", name, image.get("Id"))
+    for field in ("Config.Volumes", "Config.Healthcheck", "Config.OnBuild", "Config.ExposedPorts"):
+        yield from _differs(f"the image's {field}", None, _at(image, field))
+
+
+def _security(options: list[str], settings: Settings) -> Iterator[Finding]:
+    if options[:1] != ["no-new-privileges:true"] or len(options) != 2:
+        yield Finding("HostConfig.SecurityOpt", "no-new-privileges and our profile", options)
+        return
+    name, _, text = options[1].partition("=")
+    if name != "seccomp" or _parsed(text) != profile(settings.spec.exec):
+        yield Finding("the seccomp profile", "ours", text)
+
+
+def _networks(inspect: Inspect) -> Iterator[Finding]:
+    networks = _at(inspect, "NetworkSettings.Networks") or {}
+    if set(networks) - {"none"}:
+        yield Finding("NetworkSettings.Networks", "none", sorted(networks))
+
+
+def _label(inspect: Inspect, settings: Settings) -> Iterator[Finding]:
+    labels = _at(inspect, "Config.Labels") or {}
+    for name, value in settings.labels.items():
+        yield from _differs(f"label {name}", value or None, labels.get(name))
+
+
+def _differs(what: str, expected: object, found: object) -> Iterator[Finding]:
+    if _blank(expected) and _blank(found):
+        return
+    if expected != found:
+        yield Finding(what, expected, found)
+
+
+def _blank(value: object) -> bool:
+    """Engines write nothing as null, "", [], {}, 0, false, or a structure of these."""
+    if isinstance(value, dict):
+        return all(_blank(v) or v == "no" for v in value.values())
+    if isinstance(value, list):
+        return all(map(_blank, value))
+    return not value
+
+
+def _at(inspect: Inspect, path: str) -> Any:
+    found: Any = inspect
+    for name in path.split("."):
+        found = (found or {}).get(name)
+    return found
+
+
+def _sorted_env(path: str, found: Any) -> Any:
+    return sorted(found or []) if path == "Config.Env" else found
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 200 else text[:200] + "..."

@@ -1,0 +1,116 @@
+"""What the host's kernel says about a container's processes, apart from what the Engine says."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from trilemma.errors import SandboxError
+
+_PROC = Path("/proc")
+_CGROUP = Path("/sys/fs/cgroup")
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The security state of one process, from ``/proc/<pid>/status``."""
+
+    pid: int
+    seccomp: int
+    """2 where a filter is in force."""
+    filters: int
+    """How many filters: the Engine's is one, the tool host's lock is another."""
+    no_new_privileges: bool
+    capabilities: frozenset[str]
+    """The distinct values of the five capability masks; all zero for a sandbox."""
+    uids: frozenset[int]
+    gids: frozenset[int]
+    """Real, effective, saved and file system ids, and supplementary groups."""
+
+
+@dataclass(frozen=True, slots=True)
+class MountPoint:
+    """One line of ``/proc/<pid>/mountinfo``."""
+
+    target: str
+    kind: str
+    """File system type."""
+    root: str
+    """The part of that file system which is mounted."""
+    device: str
+    """``major:minor``."""
+    flags: frozenset[str]
+
+    def has(self, *flags: str) -> bool:
+        """Whether every one of ``flags`` is set."""
+        return self.flags.issuperset(flags)
+
+
+def processes(pid: int) -> tuple[Process, ...]:
+    """Every process in the container whose first process is ``pid``, as they are now."""
+    found = []
+    for member in _members(pid):
+        try:
+            found.append(read_process(member))
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # It ended meanwhile.
+    return tuple(found)
+
+
+def read_process(pid: int) -> Process:
+    """The state of one process."""
+    fields = {}
+    for line in (_PROC / str(pid) / "status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        fields[name] = value.split()
+    return Process(
+        pid=pid,
+        seccomp=int(fields["Seccomp"][0]),
+        # Kernels before 5.9 do not count filters. Then the lock cannot be seen, and 0 is refused.
+        filters=int(fields.get("Seccomp_filters", ["0"])[0]),
+        no_new_privileges=fields["NoNewPrivs"] == ["1"],
+        capabilities=frozenset(
+            fields[mask][0] for mask in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+        ),
+        uids=frozenset(map(int, fields["Uid"])),
+        gids=frozenset(map(int, fields["Gid"] + fields["Groups"])),
+    )
+
+
+def mounts(pid: int) -> tuple[MountPoint, ...]:
+    """Every mount as the process sees it."""
+    text = (_PROC / str(pid) / "mountinfo").read_text()
+    return tuple(_mount_point(line) for line in text.splitlines())
+
+
+def interfaces(pid: int) -> frozenset[str]:
+    """Names of the network interfaces that the process sees."""
+    lines = (_PROC / str(pid) / "net/dev").read_text().splitlines()[2:]
+    return frozenset(line.partition(":")[0].strip() for line in lines)
+
+
+def _mount_point(line: str) -> MountPoint:
+    before, _, after = line.partition(" - ")
+    _, _, device, root, target, flags, *_ = before.split()
+    return MountPoint(
+        target=_unescape(target),
+        kind=after.split()[0],
+        root=_unescape(root),
+        device=device,
+        flags=frozenset(flags.split(",")),
+    )
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)
+
+
+def _members(pid: int) -> tuple[int, ...]:
+    """The process ids in the control group of ``pid``; a container has one of its own."""
+    for line in (_PROC / str(pid) / "cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers in ("pids", ""):
+            folder = _CGROUP / controllers / path.lstrip("/")
+            if path not in ("", "/") and (folder / "cgroup.procs").is_file():
+                return tuple(int(p) for p in (folder / "cgroup.procs").read_text().split())
+    raise SandboxError(f"cannot list the processes of the container of pid {pid} through cgroups")

@@ -1,0 +1,152 @@
+"""The runtime directory: what one gateway process keeps on the host while it runs."""
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from trilemma.errors import SandboxError
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One gateway process, named so that anybody can tell later whether it still runs."""
+
+    boot: str
+    """First eight digits of the kernel's boot id: a process id means nothing after a reboot."""
+    pid: int
+    started: int
+    """Start time in clock ticks: a process id may be used again."""
+    token: str
+    """Tells apart several gateways in one process."""
+
+    @classmethod
+    def current(cls) -> Self:
+        """A new instance of the calling process."""
+        pid = os.getpid()
+        started = _start_time(pid)
+        if started is None:
+            raise SandboxError("cannot read /proc/self/stat; Trilemma needs a mounted /proc")
+        return cls(_boot(), pid, started, secrets.token_hex(2))
+
+    @classmethod
+    def parse(cls, name: str) -> Self | None:
+        """Read what ``str(instance)`` wrote; None for anything else."""
+        parts = name.split("-")
+        if len(parts) != 4 or not (parts[1].isdecimal() and parts[2].isdecimal()):
+            return None
+        return cls(parts[0], int(parts[1]), int(parts[2]), parts[3])
+
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self.boot == _boot() and _start_time(self.pid) == self.started
+
+    def __str__(self) -> str:
+        return f"{self.boot}-{self.pid}-{self.started}-{self.token}"
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeDir:
+    """``<root>/<instance>/``, private to the gateway's user.
+
+    Holds one folder per sandbox, with its sockets, and ``views/`` for prepared mounts. The
+    folders of sandboxes are open to every user, but this one is not: a sandbox reaches its own
+    folder through a bind mount, and nobody else on the host reaches it at all.
+    """
+
+    path: Path
+    instance: str
+
+    @classmethod
+    def create(cls, root: Path | None = None) -> Self:
+        """Make the directory of a new instance.
+
+        Raises:
+            SandboxError: the root belongs to somebody else, or cannot be written.
+
+        """
+        root = root or default_root()
+        instance = str(Instance.current())
+        _private_directory(root)
+        path = root / instance
+        try:
+            path.mkdir(mode=0o700)
+            (path / "views").mkdir(mode=0o700)
+        except OSError as exc:
+            raise SandboxError(f"cannot create runtime directory {str(path)!r}: {exc}") from exc
+        return cls(path, instance)
+
+    @property
+    def views(self) -> Path:
+        """Where prepared views of workspaces are mounted."""
+        return self.path / "views"
+
+    def exchange(self) -> Path:
+        """A new folder that one sandbox will see as ``/run/trilemma``."""
+        path = self.path / secrets.token_hex(6)
+        try:
+            path.mkdir()
+            path.chmod(0o755)
+        except OSError as exc:
+            raise SandboxError(f"cannot create {str(path)!r}: {exc}") from exc
+        return path
+
+
+def default_root() -> Path:
+    """``/run/trilemma`` for root, else below ``$XDG_RUNTIME_DIR``, else below ``/tmp``."""
+    if os.geteuid() == 0:
+        return Path("/run/trilemma")
+    if base := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(base) / "trilemma"
+    return Path(f"/tmp/trilemma-{os.geteuid()}")
+
+
+def runtime_dirs(root: Path) -> Iterator[tuple[Path, Instance]]:
+    """Every instance directory under ``root``, of living and dead gateways."""
+    if not root.is_dir():
+        return
+    for path in sorted(root.iterdir()):
+        if (instance := Instance.parse(path.name)) is not None:
+            yield path, instance
+
+
+def live_instances(root: Path | None = None) -> tuple[str, ...]:
+    """The instances whose gateway still runs."""
+    found = runtime_dirs(root or default_root())
+    return tuple(str(instance) for _, instance in found if instance.alive())
+
+
+def alive(instance: str) -> bool:
+    """Whether the gateway called ``instance`` still runs. A name nobody gave is not alive."""
+    parsed = Instance.parse(instance)
+    return parsed is not None and parsed.alive()
+
+
+def _private_directory(path: Path) -> None:
+    """Make ``path`` if need be; refuse one that others own, write or could have planted."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.lstat()
+    except OSError as exc:
+        raise SandboxError(f"cannot use runtime directory {str(path)!r}: {exc}") from exc
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise SandboxError(f"runtime directory {str(path)!r} belongs to somebody else; remove it")
+    if found.st_mode & 0o077:
+        path.chmod(0o700)
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+
+
+def _start_time(pid: int) -> int | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The second field is the program's name in parentheses and may hold anything.
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in ("Z", "X") else int(fields[19])
