@@ -45,6 +45,8 @@ class Usage:
     output_tokens: int = 0
     cached_tokens: int = 0
     cost_usd: float = 0.0
+    priced: bool = True
+    """False where the price of any call is not known; ``cost_usd`` then counts the others."""
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -52,6 +54,7 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.cached_tokens + other.cached_tokens,
             self.cost_usd + other.cost_usd,
+            self.priced and other.priced,
         )
 
 

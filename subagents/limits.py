@@ -74,6 +74,10 @@ def check(limits: RunLimits, spent: Spent) -> None:
         raise LimitReached(
             "tokens", f"the limit of {limits.tokens} tokens is used up ({spent.tokens} used)"
         )
+    if limits.usd is not None and not spent.usage.priced:
+        raise LimitReached(
+            "usd", f"the limit of ${limits.usd:g} cannot be kept: the model has no known price"
+        )
     if limits.usd is not None and spent.usage.cost_usd >= limits.usd:
         raise LimitReached(
             "usd", f"the limit of ${limits.usd:g} is used up (${spent.usage.cost_usd:.4f} spent)"
