@@ -1,0 +1,156 @@
+"""One process's hold on a ledger file: a writing and a reading connection, and their locks."""
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trilemma.errors import LedgerError
+
+from . import connection as database, statements as sql
+from .connection import Durability
+from .events import Head
+from .view import FoldCache, View
+from .writelock import WriteLock
+
+_living: weakref.WeakSet["Handle"] = weakref.WeakSet()
+_inherited: list[object] = []
+
+
+class Handle:
+    """The file of one ledger, open in one process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._cache = FoldCache()
+        self._reading = threading.Lock()
+        self._trouble = ""
+        self._level: Durability | None = None
+        database.prepare(path)
+        self._lock = WriteLock(path.with_name(path.name + ".lock"))
+        try:
+            with self._lock.hold(), database.translated(path):
+                self._writer = database.writer(path)
+                self._create_tables()
+                self._reader = database.reader(path)
+        except BaseException:
+            self._lock.close()
+            raise
+        self._identity = _identity(path)
+        self._last = 0
+        _living.add(self)
+
+    @contextmanager
+    def transaction(
+        self, durability: Durability, committed: Callable[[Head], None] | None = None
+    ) -> Iterator[View]:
+        """Write: the view is the newest state, and nobody else changes it meanwhile.
+
+        Everything is committed at the end, or nothing; then ``committed`` is told the head.
+
+        Raises:
+            LedgerError: the ledger cannot be written, or is not the file it was.
+
+        """
+        with self._lock.hold(), database.translated(self.path):
+            self._check()
+            self._synchronous(durability)
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                view = View(self._writer, self._cache)
+                self._check_head(view.head.seq)
+                yield view
+                self._writer.execute("COMMIT")
+                self._last = view.head.seq
+            except BaseException as error:
+                self._abandon(error)
+                raise
+            if committed:
+                committed(view.head)
+
+    @contextmanager
+    def reading(self) -> Iterator[View]:
+        """Read: the view is the newest committed state."""
+        self._check()
+        with self._reading, database.translated(self.path):
+            view = View(self._reader, self._cache)
+            self._check_head(view.head.seq)
+            self._cache.bound()
+            yield view
+
+    def checkpoint(self) -> None:
+        """Put everything that is committed on disk."""
+        with self._lock.hold(), database.translated(self.path):
+            self._check()
+            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def close(self) -> None:
+        """Close the connections. The last process to do so folds the log into the file."""
+        if self._trouble == "it is closed":
+            return
+        with self._lock.hold(), self._reading, database.translated(self.path):
+            self._reader.close()
+            self._writer.close()
+        self._trouble = "it is closed"
+        self._lock.close()
+        _living.discard(self)
+
+    def forget(self) -> None:
+        """In a forked child: keep away from the parent's connections, and let go of its lock.
+
+        SQLite forbids even closing them here, so they are kept alive instead.
+        """
+        self._trouble = "it was opened before this process was forked; open it again here"
+        _inherited.extend((self._reader, self._writer))
+        self._lock.close()
+
+    def _create_tables(self) -> None:
+        if self._writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            self._writer.execute("BEGIN IMMEDIATE")
+            for statement in sql.TABLES:
+                self._writer.execute(statement)
+            self._writer.execute("COMMIT")
+        database.check_tables(self._writer, self.path)
+
+    def _synchronous(self, durability: Durability) -> None:
+        if durability != self._level:
+            database.synchronous(self._writer, durability)
+            self._level = durability
+
+    def _check(self) -> None:
+        if self._trouble:
+            raise LedgerError(f"ledger {str(self.path)!r}: {self._trouble}")
+        if _identity(self.path) != self._identity:
+            self._trouble = "the file was moved, deleted or replaced while it was in use"
+            raise LedgerError(f"ledger {str(self.path)!r}: {self._trouble}")
+
+    def _check_head(self, seq: int) -> None:
+        if seq < self._last:
+            self._trouble = f"it was rolled back from event {self._last} to {seq} while in use"
+            raise LedgerError(f"ledger {str(self.path)!r}: {self._trouble}")
+
+    def _abandon(self, error: BaseException) -> None:
+        """Undo an unfinished transaction. After an I/O error nothing here is trusted again."""
+        if isinstance(error, sqlite3.Error) and database.is_broken(error):
+            self._trouble = f"writing failed ({error}); open it again"
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
+
+
+def _after_fork_in_child() -> None:
+    for handle in list(_living):
+        handle.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
