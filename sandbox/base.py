@@ -89,6 +89,11 @@ class Sandbox(Protocol):
         """What it was asked to be, and was verified to be."""
         ...
 
+    @property
+    def lost(self) -> bool:
+        """Whether it is gone: closed, or found dead under a call. It never comes back."""
+        ...
+
     def call(self, call: SandboxCall) -> CallResult:
         """Run one call and wait for it.
 
