@@ -13,10 +13,12 @@ from .frames import LARGEST, TO_GATEWAY, BadFrame, Configure, Ready, decode, enc
 
 START_SECONDS = 15.0
 
-_PACKAGES = ("trilemma", "h11", "idna")
+_LIBRARIES = ("h11", "idna")
+# The package's front door would load much that a proxy has no use for: an empty one stands in.
 _BOOT = (
-    "import sys; sys.path.extend(sys.argv[2:]); "
-    "from trilemma.sandbox.egress.proxy import main; main(int(sys.argv[1]))"
+    "import sys, types; control, folder, *sys.path[len(sys.path):] = sys.argv[1:]; "
+    "sys.modules['trilemma'] = door = types.ModuleType('trilemma'); door.__path__ = [folder]; "
+    "from trilemma.sandbox.egress.proxy import main; main(int(control))"
 )
 _KEPT_ENVIRONMENT = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -79,8 +81,9 @@ def start_process(settings: Configure) -> ProxyProcess:
 def _spawn(control: socket.socket) -> subprocess.Popen[bytes]:
     """A fresh interpreter without site packages, user settings or the gateway's secrets."""
     number = str(control.fileno())
+    libraries = dict.fromkeys(str(_folder(name).parent) for name in _LIBRARIES)
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-B", "-c", _BOOT, number, *_package_folders()],
+        [sys.executable, "-I", "-S", "-c", _BOOT, number, str(_folder("trilemma")), *libraries],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -92,15 +95,12 @@ def _spawn(control: socket.socket) -> subprocess.Popen[bytes]:
     )
 
 
-def _package_folders() -> list[str]:
-    """Where the gateway itself finds the packages that the proxy needs, and nothing else."""
-    folders = []
-    for name in _PACKAGES:
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:
-            raise SandboxError(f"the package {name!r} is not installed; reinstall trilemma")
-        folders.append(str(Path(spec.origin).parent.parent.absolute()))
-    return list(dict.fromkeys(folders))
+def _folder(package: str) -> Path:
+    """Where the gateway itself finds a package."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise SandboxError(f"the package {package!r} is not installed; reinstall trilemma")
+    return Path(spec.origin).parent.absolute()
 
 
 def _last_line(process: subprocess.Popen[bytes]) -> str:
