@@ -15,6 +15,7 @@ from trilemma.errors import SpecError
 from .operator import OperatorPolicy
 
 ORGANISATION = "organisation"
+PLACEHOLDER = "base/organisation/organisation.rego"
 _MAX_MODULE = 256 * 1024
 _MAX_MODULES = 200
 
@@ -54,6 +55,10 @@ class Bundle:
         bundle = replace(self, modules={**self.modules, **added})
         check_organisation(bundle, added)
         return bundle
+
+    def without(self, module: str) -> "Bundle":
+        """The same bundle less one module."""
+        return replace(self, modules={k: v for k, v in self.modules.items() if k != module})
 
     @cached_property
     def digest(self) -> str:

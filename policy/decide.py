@@ -40,7 +40,7 @@ class DecisionPoint:
 
     def _ask(self, request: AccessRequest) -> EngineAnswer:
         try:
-            answer = self._engine.evaluate(request.facts())
+            answer: object = self._engine.evaluate(request.facts())
         except Exception:
             _log.exception("the policy engine failed; the %s request is denied", request.act)
             return _NO_ANSWER

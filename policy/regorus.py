@@ -7,11 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import regorus
+import regorus  # type: ignore[import-untyped]
 
 from trilemma.errors import PolicyError, SpecError
 
-from .bundle import ORGANISATION, Bundle
+from .bundle import ORGANISATION, PLACEHOLDER, Bundle
 from .engine import ENTRYPOINT, EngineAnswer, read_answer
 
 MAX_FACTS = 8192
@@ -19,8 +19,10 @@ MAX_FACTS = 8192
 MAX_SECONDS = 2.0
 """CPU time of one evaluation. An answer that took longer is not used."""
 
-_UNDEFINED = "<undefined>"
+_UNDEFINED = '"<undefined>"'
 _ENGINES_PER_THREAD = 8
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 # An engine may be used, and even dropped, only in the thread that made it. Engines therefore
 # belong to threads and not to the objects that use them; the digest says which policy one holds.
@@ -95,17 +97,28 @@ def check_organisation(bundle: Bundle, added: Mapping[str, str]) -> None:
                 f"{path}: package {package.removeprefix('data.')!r} is not yours to write; "
                 f"begin the file with 'package {ORGANISATION}'"
             )
+    if _trial(bundle.without(PLACEHOLDER), f"data.{ORGANISATION}.deny") == _UNDEFINED:
+        raise SpecError(
+            f"the organisation's policy refuses nothing: no file of {', '.join(added)} "
+            'says: deny contains "some_code" if ...'
+        )
+    _trial(bundle, ENTRYPOINT)
+
+
+def _trial(bundle: Bundle, rule: str) -> str:
     engine = _load(bundle)
     try:
         engine.set_input_json("{}")
-        engine.eval_rule_as_json(ENTRYPOINT)
-    except Exception as error:
+        return str(engine.eval_rule_as_json(rule))
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic in Rust is not an Exception
         raise SpecError(f"the organisation's policy does not work: {_clean(error)}") from None
 
 
 def _question(facts: Mapping[str, Any]) -> str:
     try:
-        text = json.dumps(facts, ensure_ascii=False, allow_nan=False)
+        text = _encode(facts)
         size = len(text.encode("utf-8"))  # refuses lone surrogates
     except (TypeError, ValueError, RecursionError) as error:
         raise PolicyError(f"the facts are not plain data: {error}") from None

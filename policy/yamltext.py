@@ -161,7 +161,8 @@ class _Reader:
 
     def _refuse(self, event: Event, why: str) -> NoReturn:
         mark = event.start_mark
-        raise SpecError(f"{self._origin}:{mark.line + 1}:{mark.column + 1}: {why}")
+        where = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
+        raise SpecError(f"{self._origin}{where}: {why}")
 
 
 def _refuse_tabs(text: str, origin: str) -> None:

@@ -1,61 +1,58 @@
 # METADATA
 # title: Decision
 # description: |
-#   The one entry point. An act is allowed only where every rule says so; an undefined rule
-#   is a refusal. Each rule explains itself with reason codes, which policy/reasons.py lists.
+#   The one entry point. An act is allowed only where every rule says so; a rule that is
+#   undefined refuses. Reason codes explain a refusal, and policy/reasons.py lists them.
 package trilemma
+
+import data.organisation
+import data.trilemma.approval
+import data.trilemma.egress
+import data.trilemma.facts
+import data.trilemma.grants
+import data.trilemma.models
+import data.trilemma.pick_two
+import data.trilemma.tools
+import data.trilemma.workspaces
 
 # METADATA
 # title: The decision on one act
 # description: '`allow` without a person, or with one (`approval`), or neither; and why.'
 # entrypoint: true
-decision := {
-	"allow": _allow,
-	"approval": _approval,
-	"reasons": _reasons,
-}
+decision := {"allow": true, "approval": false, "reasons": set()} if {
+	_legal
+	approval.ok
+} else := {"allow": false, "approval": _legal, "reasons": _reasons}
 
 default _legal := false
 
 _legal if {
-	data.trilemma.facts.ok
-	data.trilemma.pick_two.ok
-	data.trilemma.grants.ok
-	data.trilemma.tools.ok
-	data.trilemma.models.ok
-	data.trilemma.workspaces.ok
-	data.trilemma.egress.ok
-	count(data.organisation.deny) == 0
+	facts.ok
+	pick_two.ok
+	grants.ok
+	tools.ok
+	models.ok
+	workspaces.ok
+	egress.ok
+	count(organisation.deny) == 0
 }
 
-default _allow := false
+_reasons contains reason if {
+	some rule in [
+		facts.reasons,
+		pick_two.reasons,
+		grants.reasons,
+		tools.reasons,
+		models.reasons,
+		workspaces.reasons,
+		egress.reasons,
+	]
+	some reason in rule
+}
 
-_allow if {
+_reasons contains reason if {
 	_legal
-	data.trilemma.approval.ok
+	some reason in approval.reasons
 }
 
-default _approval := false
-
-_approval if {
-	_legal
-	not data.trilemma.approval.ok
-}
-
-_reasons contains reason if some reason in data.trilemma.facts.reasons
-
-_reasons contains reason if some reason in data.trilemma.pick_two.reasons
-
-_reasons contains reason if some reason in data.trilemma.grants.reasons
-
-_reasons contains reason if some reason in data.trilemma.tools.reasons
-
-_reasons contains reason if some reason in data.trilemma.models.reasons
-
-_reasons contains reason if some reason in data.trilemma.workspaces.reasons
-
-_reasons contains reason if some reason in data.trilemma.egress.reasons
-
-_reasons contains reason if some reason in data.trilemma.approval.reasons
-
-_reasons contains concat("/", ["organisation", code]) if some code in data.organisation.deny
+_reasons contains concat("/", ["organisation", code]) if some code in organisation.deny

@@ -7,14 +7,16 @@ default ok := false
 
 # METADATA
 # title: Whether no person needs to be asked, or one said yes to this very call
-ok if input.act != "tool"
-
 ok if {
-	is_array(data.operator.approval.tools)
-	not input.tool.name in data.operator.approval.tools
+	input.act != "tool"
+} else if {
+	input.approved == true
+} else if {
+	name := input.tool.name
+	waiting := data.operator.approval.tools
+	is_array(waiting)
+	not name in waiting
 }
-
-ok if input.approved == true
 
 # METADATA
 # title: Why a person is asked

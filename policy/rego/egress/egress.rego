@@ -10,9 +10,9 @@ default ok := false
 
 # METADATA
 # title: Whether the request may leave
-ok if input.act != "egress"
-
 ok if {
+	input.act != "egress"
+} else if {
 	_form_ok
 	_host_ok
 	_budget_ok

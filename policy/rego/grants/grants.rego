@@ -7,9 +7,9 @@ default ok := false
 
 # METADATA
 # title: Whether the act stays within the grants
-ok if is_null(input.grants)
-
 ok if {
+	is_null(input.grants)
+} else if {
 	is_array(input.grants)
 	every capability in array.concat(input.held, array.concat(input.needs, input.label)) {
 		capability in input.grants

@@ -9,13 +9,15 @@ default ok := false
 
 # METADATA
 # title: Whether the call counts what it uses
-ok if input.act != "model"
-
-ok if input.model.inside == true
-
-ok if input.model.under_contract == true
-
-ok if "internet" in input.needs
+ok if {
+	input.act != "model"
+} else if {
+	input.model.inside == true
+} else if {
+	input.model.under_contract == true
+} else if {
+	"internet" in input.needs
+}
 
 # METADATA
 # title: Why it may not go out

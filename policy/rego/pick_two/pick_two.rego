@@ -6,15 +6,14 @@ package trilemma.pick_two
 default ok := false
 
 # METADATA
-# title: Whether two are enough
-ok if count(_after) <= 2
+# title: Whether one of the three stays out
+ok if {
+	some capability in ["files", "internet", "code"]
+	not capability in input.held
+	not capability in input.needs
+	not capability in input.label
+}
 
 # METADATA
-# title: Why they are not
+# title: Why it does not
 reasons contains "third_capability" if not ok
-
-_after contains capability if some capability in input.held
-
-_after contains capability if some capability in input.needs
-
-_after contains capability if some capability in input.label

@@ -7,9 +7,11 @@ default ok := false
 
 # METADATA
 # title: Whether the tool says what it needs
-ok if input.act != "tool"
-
-ok if input.tool.declared == true
+ok if {
+	input.act != "tool"
+} else if {
+	input.tool.declared == true
+}
 
 # METADATA
 # title: Why it may not run

@@ -7,9 +7,9 @@ default ok := false
 
 # METADATA
 # title: Whether the folder may open
-ok if input.act != "workspace"
-
 ok if {
+	input.act != "workspace"
+} else if {
 	input.workspace.known == true
 	input.workspace.mode in {"layer", "direct"}
 }
