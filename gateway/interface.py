@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ..inference.messages import FunctionTool, Message, Reply, ToolCall
 from ..policy.capability import CapabilitySet
-from ..subagents.loop import ToolOutcome
+from ..subagents.outcome import ToolOutcome
 from .schemas import AgentSpec
 
 

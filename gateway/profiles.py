@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..policy.capability import ALL, Capability, CapabilitySet
+from ..policy.capability import Capability, CapabilitySet
 from ..sandbox.limits import Limits
 from ..sandbox.spec import Egress, Exec, Mount, SandboxSpec, ToolModule
 from .schemas import CommandTool, SandboxLimitsSpec
@@ -26,10 +26,8 @@ class SandboxPlan:
     """The same view without ``noexec``, for profiles with code."""
     modules: tuple[ToolModule, ...]
 
-    def spec(self, tool: ToolDefinition, pair: CapabilitySet) -> SandboxSpec:
-        """The sandbox for a call of ``tool``; ``pair`` is what a tool that takes grants gets."""
-        capabilities = pair if tool.takes_grants else tool.needs
-        assert capabilities != ALL, "the rule lets no call of all three reach this line"
+    def spec(self, tool: ToolDefinition, capabilities: CapabilitySet) -> SandboxSpec:
+        """The sandbox for a call of ``tool`` that was given ``capabilities``."""
         execution = _execution(tool, capabilities)
         return SandboxSpec(
             capabilities=capabilities,

@@ -8,6 +8,8 @@ from typing import Literal
 
 from trilemma.errors import SpecError
 
+from ..sandbox.runtime import default_root
+
 Durability = Literal["full", "normal"]
 
 
@@ -73,18 +75,8 @@ class Settings:
             state=place("XDG_STATE_HOME", home / ".local/state", "state"),
             config=place("XDG_CONFIG_HOME", home / ".config", "config"),
             cache=place("XDG_CACHE_HOME", home / ".cache", "cache"),
-            runtime=_runtime(env),
+            runtime=default_root(),
             durability="normal" if durability == "normal" else "full",
             policy_file=Path(policy).absolute() if policy else None,
             anchor=Path(anchor).absolute() if anchor else None,
         )
-
-
-def _runtime(env: Mapping[str, str]) -> Path:
-    # Root's runtime folder is a system path because the engine must see the mounts below it.
-    if os.geteuid() == 0:
-        return Path("/run/trilemma")
-    base = env.get("XDG_RUNTIME_DIR", "")
-    if os.path.isabs(base):
-        return Path(base) / "trilemma"
-    return Path(f"/tmp/trilemma-{os.geteuid()}")

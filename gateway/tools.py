@@ -28,6 +28,8 @@ class ToolDefinition:
     declared: CapabilitySet | None
     """None where nobody declared the needs."""
     runner: Runner
+    source: str = ""
+    """Hash of its source, where we ship it."""
     module: ToolModule | None = None
     takes_grants: bool = False
     """True for tools that run whatever they are given: they get the session's pair."""
@@ -46,7 +48,7 @@ class ToolDefinition:
             "parameters": self.parameters,
             "needs": None if self.declared is None else [str(c) for c in ordered(self.declared)],
             "runner": _runner_identity(self.runner),
-            "source": self.module.sha256 if self.module else None,
+            "source": self.source,
         }
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

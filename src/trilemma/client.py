@@ -1,17 +1,20 @@
 """A client: one principal acting through one gateway. Its runs share one domain by default."""
 
+import asyncio
 import atexit
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from trilemma.gateway.interface import Approve, Gateway
+from trilemma.errors import LimitReached
+from trilemma.gateway.interface import Approve, Gateway, Session
 from trilemma.gateway.schemas import AgentSpec
 from trilemma.policy.capability import NONE
 from trilemma.result import Denial, Result
 from trilemma.subagents.events import Event, ToolDenied
 from trilemma.subagents.limits import RunLimits
 from trilemma.subagents.loop import run
+from trilemma.subagents.outcome import Outcome, State
 
 if TYPE_CHECKING:
     from trilemma.gateway.settings import Settings
@@ -48,7 +51,7 @@ class Client:
 
         def emit(event: Event) -> None:
             if isinstance(event, ToolDenied):
-                denials.append(Denial(event.call_id, event.tool, event.reasons, event.text))
+                denials.append(Denial(event.call_id, event.name, event.reasons, event.text))
             on_event(event)
 
         session = await self.gateway.open(
@@ -66,32 +69,44 @@ class Client:
                 tools=session.tools,
                 call_model=session.call_model,
                 call_tool=session.call_tool,
-                limits=RunLimits(
-                    steps=spec.limits.steps,
-                    tokens=spec.limits.tokens,
-                    usd=spec.limits.usd,
-                    seconds=spec.limits.seconds,
-                ),
+                limits=RunLimits(**spec.limits.model_dump()),
                 emit=emit,
             )
-            stop = outcome.stop
-            return Result(
-                text=outcome.text,
-                stop=outcome.stop,
-                labels=session.state().held,
-                session=session.id,
-                domain=session.domain,
-                steps=outcome.steps,
-                usage=outcome.usage,
-                denials=tuple(denials),
-                layer=session.layer,
-            )
+            stop = _stop(outcome)
+            result = _result(session, outcome, stop, tuple(denials))
         finally:
             await session.close(stop)
+        if outcome.state is State.CANCELLED:
+            # The loop turned the cancellation into an outcome so that the session could close.
+            raise asyncio.CancelledError
+        if outcome.state is State.FAILED:
+            outcome.raise_for_state()
+        return result
 
     async def close(self) -> None:
         """End everything that runs through this client."""
         await self.gateway.close()
+
+
+def _stop(outcome: Outcome) -> str:
+    """What ended the run, in one word: its state, or the name of the limit."""
+    if isinstance(outcome.error, LimitReached):
+        return outcome.error.limit
+    return str(outcome.state)
+
+
+def _result(session: Session, outcome: Outcome, stop: str, denials: tuple[Denial, ...]) -> Result:
+    return Result(
+        text=outcome.text,
+        stop=stop,
+        labels=session.state().held,
+        session=session.id,
+        domain=session.domain,
+        steps=outcome.steps,
+        usage=outcome.usage,
+        denials=denials,
+        layer=session.layer,
+    )
 
 
 _lock = threading.Lock()
@@ -109,7 +124,5 @@ def default_client() -> Client:
 
 
 def _close_default() -> None:
-    import asyncio
-
     while _default:
         asyncio.run(_default.pop().close())

@@ -26,8 +26,7 @@ class Result:
     text: str
     """The agent's answer; what there was of it if the run stopped early."""
     stop: str
-    """``done``, or what stopped the run: ``steps``, ``tokens``, ``usd``, ``seconds``, ``model``,
-    ``cancelled``."""
+    """``done``, or the limit that stopped it: ``steps``, ``tokens``, ``usd``, ``seconds``."""
     labels: CapabilitySet
     """Everything that the run's domain held: what the text may carry."""
     session: str

@@ -1,0 +1,48 @@
+"""Agents as files: YAML text or plain data in, a checked ``AgentSpec`` out. The one parser."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from trilemma.errors import SpecError
+
+from ..policy.yamltext import read_yaml, validate
+from .schemas import AgentSpec
+
+
+def load_agent(path: Path) -> AgentSpec:
+    """Read an agent from a YAML file; its relative paths are read against the file's folder.
+
+    Raises:
+        SpecError: the file is missing, not strict YAML, or not an agent.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpecError(f"there is no agent file {str(path)!r}; 'trilemma init' makes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"agent file {str(path)!r} cannot be read: {error}") from None
+    return read_agent(read_yaml(text, str(path)), origin=str(path), base=path.resolve().parent)
+
+
+def read_agent(data: Any, *, origin: str, base: Path) -> AgentSpec:
+    """Check an agent given as plain data. ``origin`` names it in error messages.
+
+    Raises:
+        SpecError: a field is unknown, missing or wrong.
+    """
+    spec = validate(AgentSpec, _plain(data, origin), origin)
+    return spec.model_copy(update={"base": base})
+
+
+def _plain(data: Any, origin: str) -> Any:
+    """The data as JSON would carry it, so that Python and YAML agents meet the same checks."""
+
+    def default(value: Any) -> Any:
+        if hasattr(value, "model_dump"):
+            return value.model_dump(mode="json")
+        if isinstance(value, (set, frozenset)):
+            return sorted(value)
+        raise SpecError(f"{origin}: {value!r} is not something an agent is made of")
+
+    return json.loads(json.dumps(data, default=default))

@@ -1,0 +1,165 @@
+"""One tool call, from the model's wish to a recorded outcome."""
+
+from collections.abc import Callable
+from typing import Any
+
+from trilemma.errors import SandboxError, SandboxLost
+
+from ..inference.messages import ToolCall
+from ..policy.capability import Capability, CapabilitySet
+from ..policy.decision import Verdict
+from ..policy.explain import explain
+from ..policy.request import AccessRequest, Act, ToolFacts
+from ..sandbox.base import CallError, CallResult
+from ..subagents.outcome import ToolOutcome
+from . import arguments as args
+from .enforcement import Actor, Enforcement, Entry, new_id, request
+from .interface import ApprovalQuestion, Approve
+from .ledger.events import Event, Kind
+from .ledger.fold import Held
+from .ledger.store import Reservation
+from .outcomes import failed, refused, returned
+from .tools import ToolDefinition
+
+Run = Callable[[ToolDefinition, str, dict[str, Any], CapabilitySet], CallResult]
+"""Runs an allowed call of a tool: its id, its arguments, the capabilities it was given."""
+
+_UNKNOWN = "sha256:" + "0" * 64
+
+
+class Calls:
+    """Decides, runs and records the tool calls of one session."""
+
+    def __init__(
+        self,
+        enforcement: Enforcement,
+        actor: Actor,
+        tools: dict[str, ToolDefinition],
+        run: Run,
+        approve: Approve | None,
+    ) -> None:
+        self._enforcement = enforcement
+        self._actor = actor
+        self._tools = tools
+        self._run = run
+        self._approve = approve
+
+    def call(self, wanted: ToolCall, call: str) -> ToolOutcome:
+        """Take one call to its end. Blocking; ``call`` is its name in the ledger.
+
+        Raises:
+            LedgerError: it cannot be recorded; nothing more may run.
+        """
+        tool = self._tools.get(wanted.name)
+        if tool is None:
+            return self._refuse_unknown(wanted, call)
+        try:
+            arguments = args.parse(wanted.arguments, tool)
+        except args.BadArguments as problem:
+            return failed(call, CallError("bad_arguments", str(problem)))
+        entry = _entry(tool, arguments, call)
+        reservation = self._reserve(tool, entry, arguments)
+        if not reservation.decision.allowed:
+            return refused(call, reservation)
+        return self._perform(tool, arguments, call, reservation)
+
+    def _perform(
+        self, tool: ToolDefinition, arguments: dict[str, Any], call: str, reservation: Reservation
+    ) -> ToolOutcome:
+        given = reservation.request.needs
+        try:
+            result = self._run(tool, call, arguments, given)
+        except SandboxLost as error:
+            # It may have had its effect or not: nobody may repeat it without looking.
+            self._settle(Kind.CALL_UNKNOWN, tool, call, {"error": str(error)})
+            return failed(call, CallError("lost", f"{error}; whether it had an effect is unknown"))
+        except SandboxError as error:
+            self._settle(Kind.CALL_COMMITTED, tool, call, {"ok": False, "error": str(error)})
+            return failed(call, CallError("tool_error", str(error)))
+        self._settle(Kind.CALL_COMMITTED, tool, call, _summary(result))
+        held = reservation.request.held | reservation.request.taking
+        return returned(call, result, held)
+
+    def _reserve(
+        self, tool: ToolDefinition, entry: Entry, arguments: dict[str, Any]
+    ) -> Reservation:
+        """Decide the call; where a person must approve it, ask and decide again."""
+
+        def build(held: Held, approved: bool) -> AccessRequest:
+            needs = needs_of(tool, held.capabilities, self._actor.grants)
+            facts = {"tool": tool.facts, "approved": approved}
+            return request(self._actor, held, Act.TOOL, needs, **facts)
+
+        first = self._enforcement.reserve(self._actor, entry, lambda held: build(held, False))
+        if first.decision.verdict is not Verdict.NEEDS_APPROVAL:
+            return first
+        if not self._asked(tool, entry, arguments, first):
+            return first
+        return self._enforcement.reserve(self._actor, entry, lambda held: build(held, True))
+
+    def _asked(
+        self, tool: ToolDefinition, entry: Entry, arguments: dict[str, Any], first: Reservation
+    ) -> bool:
+        """Ask a person about this very call; their answer is recorded either way."""
+        question = ApprovalQuestion(
+            session=self._actor.session,
+            call=entry.call,
+            tool=tool.name,
+            arguments=args.canonical(arguments),
+            takes=first.request.taking - first.request.held,
+        )
+        given = self._approve is not None and self._approve(question) is True
+        kind = Kind.APPROVAL_GIVEN if given else Kind.APPROVAL_REFUSED
+        body = {"arguments": args.digest(arguments), "asked": self._approve is not None}
+        self._enforcement.record(
+            self._actor, Event(kind=kind, call=entry.call, what=tool.name, body=body)
+        )
+        return given
+
+    def _refuse_unknown(self, wanted: ToolCall, call: str) -> ToolOutcome:
+        """A tool nobody defined needs all three, so the rule refuses it; that is recorded."""
+        name = wanted.name[:64]
+        facts = ToolFacts(name, _UNKNOWN, declared=False)
+        entry = Entry(Kind.CALL_RESERVED, Kind.CALL_DENIED, name, call, body={"unknown": True})
+        reservation = self._enforcement.reserve(
+            self._actor,
+            entry,
+            lambda held: request(self._actor, held, Act.TOOL, frozenset(Capability), tool=facts),
+        )
+        known = ", ".join(sorted(self._tools)) or "none"
+        text = f"{explain(reservation.request, reservation.decision)}\nTools you have: {known}."
+        return refused(call, reservation, text)
+
+    def _settle(self, kind: Kind, tool: ToolDefinition, call: str, body: dict[str, Any]) -> None:
+        self._enforcement.settle(self._actor, kind, call, tool.name, body)
+
+
+def needs_of(
+    tool: ToolDefinition, held: CapabilitySet, grants: CapabilitySet | None
+) -> CapabilitySet:
+    """What a call really uses: a tool that takes grants runs with everything the session may do."""
+    if not tool.takes_grants:
+        return tool.needs
+    return tool.needs | (held if grants is None else grants)
+
+
+def call_id() -> str:
+    """A new name for a call."""
+    return new_id("call")
+
+
+def _entry(tool: ToolDefinition, arguments: dict[str, Any], call: str) -> Entry:
+    body = {
+        "tool": tool.identity,
+        "arguments": args.digest(arguments),
+        "sizes": {name: len(args.canonical(value)) for name, value in arguments.items()},
+    }
+    return Entry(Kind.CALL_RESERVED, Kind.CALL_DENIED, tool.name, call, body=body)
+
+
+def _summary(result: CallResult) -> dict[str, Any]:
+    """What the ledger keeps of a result: how it ended and how large it was, never the content."""
+    if result.error is not None:
+        return {"ok": False, "error": result.error.code, "seconds": result.seconds}
+    size = len(args.canonical(result.value))
+    return {"ok": True, "bytes": size, "seconds": result.seconds}

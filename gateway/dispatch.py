@@ -1,0 +1,94 @@
+"""From an allowed call to the sandbox that runs it."""
+
+import threading
+from typing import Any
+
+from ..policy.capability import CapabilitySet
+from ..sandbox.base import BuiltinEntry, CallError, CallResult, CommandEntry, ModuleEntry, SandboxCall
+from ..sandbox.docker import DockerSandbox
+from ..sandbox.pool import Pool
+from ..sandbox.spec import Egress
+from .commands import entry as command_entry
+from .egress import DomainEgress, Exit
+from .profiles import SandboxPlan
+from .schemas import CommandTool
+from .tools import ToolDefinition
+
+_TUNNEL_SOCKET = "egress.sock"
+
+
+class Dispatch:
+    """Runs the allowed calls of one session. Safe to use from several threads."""
+
+    def __init__(self, pool: Pool, plan: SandboxPlan, egress: DomainEgress, exit: Exit) -> None:
+        self._pool = pool
+        self._plan = plan
+        self._egress = egress
+        self._exit = exit
+        self._lock = threading.Lock()
+        self._running: dict[str, DockerSandbox] = {}
+        self._cancelled: set[str] = set()
+
+    def run(
+        self, tool: ToolDefinition, call: str, arguments: dict[str, Any], given: CapabilitySet
+    ) -> CallResult:
+        """Run one call in a sandbox that can do what was ``given``, and nothing else.
+
+        Raises:
+            SandboxError: there is no such sandbox, or it was lost under the call.
+        """
+        spec = self._plan.spec(tool, given)
+        sandbox = self._pool.lease(spec)
+        if spec.egress is Egress.TUNNEL:
+            path = sandbox.exchange / _TUNNEL_SOCKET
+            self._egress.listen(path, f"sandbox_{sandbox.id[:12]}", self._exit, sandbox.uid)
+        structured = spec.egress is Egress.STRUCTURED
+        if not self._begin(call, sandbox):
+            return CallResult(error=CallError("cancelled", "the run was cancelled"))
+        try:
+            return sandbox.call(
+                SandboxCall(
+                    id=call,
+                    entry=_entry(tool, arguments),
+                    arguments=arguments,
+                    seconds=self._plan.limits.call_seconds,
+                    egress=self._egress.connect(call, self._exit) if structured else None,
+                )
+            )
+        finally:
+            self._end(call)
+            if structured:
+                self._egress.cut(call)
+
+    def cancel(self, call: str) -> None:
+        """Kill a call, or keep it from starting."""
+        with self._lock:
+            self._cancelled.add(call)
+            sandbox = self._running.get(call)
+        if sandbox is not None:
+            sandbox.cancel(call)
+
+    def prewarm(self, tools: tuple[ToolDefinition, ...], pair: CapabilitySet) -> None:
+        """Begin to make the sandboxes that these tools will want, in the background."""
+        for spec in {self._plan.spec(t, pair if t.takes_grants else t.needs) for t in tools}:
+            self._pool.prewarm(spec)
+
+    def _begin(self, call: str, sandbox: DockerSandbox) -> bool:
+        with self._lock:
+            if call in self._cancelled:
+                return False
+            self._running[call] = sandbox
+            return True
+
+    def _end(self, call: str) -> None:
+        with self._lock:
+            self._running.pop(call, None)
+            self._cancelled.discard(call)
+
+
+def _entry(
+    tool: ToolDefinition, arguments: dict[str, Any]
+) -> BuiltinEntry | ModuleEntry | CommandEntry:
+    if isinstance(tool.runner, CommandTool):
+        return command_entry(tool.runner, arguments)
+    return tool.runner

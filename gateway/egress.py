@@ -1,0 +1,165 @@
+"""A domain's way out: its proxy process, and the decision on each request that wants to leave."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+from ..policy.capability import Capability
+from ..policy.operator import EgressPolicy
+from ..policy.explain import explain
+from ..policy.request import AccessRequest, Act, EgressFacts
+from ..sandbox.egress.client import EgressProxy
+from ..sandbox.egress.request import EgressAnswer, EgressOutcome, EgressRequest, Mode
+from .destinations import Destinations
+from .enforcement import Actor, Enforcement, Entry, request
+from .ledger.events import Event, Kind
+from .ledger.fold import Held
+
+STRUCTURED = "egress.structured"
+TUNNEL = "egress.tunnel"
+"""Accounts that bytes are charged to."""
+
+MAX_BYTES_IN = 64 * 1024 * 1024
+"""What one request or tunnel may bring in; then it is cut."""
+
+
+@dataclass(frozen=True)
+class Exit:
+    """Who a connection belongs to. The gateway names it; the sandbox cannot."""
+
+    actor: Actor
+    destinations: Destinations
+
+
+class DomainEgress:
+    """One domain's proxy, started at first use. Safe to use from several threads."""
+
+    def __init__(self, enforcement: Enforcement, policy: EgressPolicy) -> None:
+        self._enforcement = enforcement
+        self._policy = policy
+        self._lock = threading.Lock()
+        self._proxy: EgressProxy | None = None
+        self._exits: dict[str, Exit] = {}
+        self._listening: set[Path] = set()
+
+    def connect(self, call: str, exit: Exit) -> socket:
+        """A connection for one call, to hand into its sandbox.
+
+        Raises:
+            SandboxError: the proxy is gone; nothing leaves.
+        """
+        with self._lock:
+            self._exits[call] = exit
+            return self._started(exit).connect(call)
+
+    def listen(self, path: Path, name: str, exit: Exit, uid: int) -> None:
+        """Let a sandbox that holds code reach the proxy at ``path``, in the name of ``name``."""
+        with self._lock:
+            if path in self._listening:
+                return
+            self._exits[name] = exit
+            self._started(exit).listen(path, call=name, uid=uid)
+            self._listening.add(path)
+
+    def cut(self, call: str) -> None:
+        """End a call's connection: afterwards nothing of it leaves."""
+        with self._lock:
+            proxy = self._proxy if call in self._exits else None
+        if proxy is not None:
+            proxy.revoke(call)
+        with self._lock:
+            self._exits.pop(call, None)
+
+    def close(self) -> None:
+        """End the proxy; every connection is cut."""
+        with self._lock:
+            proxy, self._proxy = self._proxy, None
+            self._listening.clear()
+        if proxy is not None:
+            proxy.close()
+
+    def _started(self, exit: Exit) -> EgressProxy:
+        if self._proxy is None:
+            grants = exit.actor.grants
+            files = grants is not None and Capability.FILES in grants
+            self._proxy = EgressProxy.start(
+                decide=self._decide,
+                record=self._record,
+                mode=Mode.STRUCTURED if files else Mode.TUNNEL,
+                hosts=self._policy.hosts,
+                private=self._policy.private,
+                budget_bytes_out=self._policy.bytes_out if files else self._policy.tunnel_bytes_out,
+            )
+        return self._proxy
+
+    def _decide(self, wanted: EgressRequest) -> EgressAnswer:
+        exit = self._exits[wanted.call]
+        account = STRUCTURED if wanted.structured else TUNNEL
+        entry = Entry(
+            allowed=Kind.EGRESS_ALLOWED,
+            denied=Kind.EGRESS_DENIED,
+            call=wanted.call,
+            what=f"{wanted.method} {wanted.host}",
+            account=account,
+            charge=wanted.bytes_out,
+            body={"host": wanted.host, "port": wanted.port, "method": wanted.method},
+        )
+        reservation = self._enforcement.reserve(
+            exit.actor, entry, lambda held: self._request(exit, wanted, held)
+        )
+        decided = reservation.request
+        if not reservation.decision.allowed:
+            return EgressAnswer(allow=False, reason_text=explain(decided, reservation.decision))
+        assert decided.egress is not None
+        budget = wanted.bytes_out if wanted.structured else decided.egress.budget_left
+        return EgressAnswer(allow=True, budget_bytes_out=budget, max_bytes_in=MAX_BYTES_IN)
+
+    def _request(self, exit: Exit, wanted: EgressRequest, held: Held) -> AccessRequest:
+        limit = self._policy.bytes_out if wanted.structured else self._policy.tunnel_bytes_out
+        account = STRUCTURED if wanted.structured else TUNNEL
+        facts = EgressFacts(
+            host=wanted.host,
+            port=wanted.port,
+            scheme=wanted.scheme,
+            method=wanted.method,
+            structured=wanted.structured,
+            listed=exit.destinations.listed(wanted),
+            bytes_out=wanted.bytes_out,
+            budget_left=max(0, limit - held.charged.get(account, 0)),
+            limited=exit.destinations.limited,
+        )
+        return request(
+            exit.actor, held, Act.EGRESS, frozenset({Capability.INTERNET}), egress=facts
+        )
+
+    def _record(self, outcome: EgressOutcome) -> None:
+        exit = self._exits.get(outcome.call)
+        if exit is None:
+            return
+        tunnel = outcome.scheme == "tunnel"
+        self._enforcement.record(
+            exit.actor,
+            Event(
+                kind=Kind.EGRESS_CLOSED,
+                call=outcome.call,
+                what=f"{outcome.method} {outcome.host}",
+                account=TUNNEL if tunnel and outcome.bytes_out else "",
+                charge=outcome.bytes_out if tunnel else 0,
+                body=_body(outcome),
+            ),
+        )
+
+
+def _body(outcome: EgressOutcome) -> dict[str, Any]:
+    return {
+        "host": outcome.host,
+        "port": outcome.port,
+        "method": outcome.method,
+        "outcome": str(outcome.outcome),
+        "status": outcome.status,
+        "bytes_out": outcome.bytes_out,
+        "bytes_in": outcome.bytes_in,
+        "address": outcome.address,
+    }

@@ -1,0 +1,96 @@
+"""Model calls: an exit like any other, decided and recorded before a byte goes out."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from trilemma.errors import Denied, ModelError
+
+from ..inference.messages import FunctionTool, Message, Reply
+from ..inference.model import Model
+from ..policy.capability import NONE, Capability, CapabilitySet, show
+from ..policy.explain import explain
+from ..policy.request import Act, ModelFacts
+from .enforcement import Actor, Enforcement, Entry, new_id, request
+from .ledger.events import Kind
+
+
+class ModelCalls:
+    """The calls of one session to its one model."""
+
+    def __init__(
+        self, enforcement: Enforcement, actor: Actor, model: Model, under_contract: bool
+    ) -> None:
+        self._enforcement = enforcement
+        self._actor = actor
+        self._model = model
+        ref = model.ref
+        self._facts = ModelFacts(ref.provider, ref.inside, under_contract)
+
+    @property
+    def needs(self) -> CapabilitySet:
+        """A call to an outside model without a contract is itself use of the internet."""
+        free = self._facts.inside or self._facts.under_contract
+        return NONE if free else frozenset({Capability.INTERNET})
+
+    def check(self) -> None:
+        """Refuse a session whose grants could never allow its first model call.
+
+        Raises:
+            Denied: with the line to add to the operator's policy.
+        """
+        grants = self._actor.grants
+        if grants is None or self.needs <= grants:
+            return
+        raise Denied(
+            f"model {self._model.ref.name!r} runs outside the trust boundary, so calling it takes "
+            f"{show(self.needs)}, and this agent's grants are {show(grants)}. If a contract lets "
+            f"{self._facts.provider} see this data, add to the operator's policy:\n"
+            f"providers:\n  under_contract: [{self._facts.provider}]",
+            reasons=("outside_model_without_internet",),
+        )
+
+    async def call(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[FunctionTool],
+        on_text: Callable[[str], None] | None,
+    ) -> Reply:
+        """Ask the model.
+
+        Raises:
+            Denied: the context may not go there.
+            ModelError: the model failed.
+        """
+        call = new_id("model")
+        await asyncio.to_thread(self._reserve, call)
+        try:
+            reply = await self._model.complete(messages, tools, on_text=on_text)
+        except (ModelError, asyncio.CancelledError) as error:
+            await asyncio.shield(asyncio.to_thread(self._settle, call, {"error": str(error)}))
+            raise
+        usage = reply.usage
+        body = {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "usd": round(usage.cost_usd, 8),
+        }
+        await asyncio.to_thread(self._settle, call, body)
+        return reply
+
+    def _reserve(self, call: str) -> None:
+        name = self._model.ref.name
+        entry = Entry(Kind.MODEL_RESERVED, Kind.MODEL_DENIED, f"model {name}", call)
+        reservation = self._enforcement.reserve(
+            self._actor,
+            entry,
+            lambda held: request(self._actor, held, Act.MODEL, self.needs, model=self._facts),
+        )
+        decision = reservation.decision
+        if not decision.allowed:
+            raise Denied(
+                explain(reservation.request, decision), reasons=decision.reasons, call=call
+            )
+
+    def _settle(self, call: str, body: dict[str, object]) -> None:
+        what = f"model {self._model.ref.name}"
+        self._enforcement.settle(self._actor, Kind.MODEL_COMMITTED, call, what, body)
