@@ -15,6 +15,8 @@ from . import statements as sql
 Durability = Literal["full", "normal"]
 
 _BUSY_SECONDS = 5.0
+_CHECKPOINT_PAGES = 4000
+"""16 MiB. A checkpoint is a pause of some milliseconds; this makes it one call in a thousand."""
 _BROKEN = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _SETTINGS = (
     # A trigger or view that somebody slipped in must not call functions with effects.
@@ -45,7 +47,8 @@ def prepare(path: Path) -> None:
 
 def writer(path: Path) -> sqlite3.Connection:
     """The one connection of a process that writes."""
-    connection = _connect(path, "rw")
+    connection = _connect(path)
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise LedgerError(f"ledger {str(path)!r}: its file system cannot keep a write-ahead log")
@@ -54,9 +57,17 @@ def writer(path: Path) -> sqlite3.Connection:
 
 def reader(path: Path) -> sqlite3.Connection:
     """A connection that cannot write."""
-    connection = _connect(path, "rw")
+    connection = _connect(path)
     connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables of an empty ledger, all or none."""
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in sql.TABLES:
+        connection.execute(statement)
+    connection.execute("COMMIT")
 
 
 def check_tables(connection: sqlite3.Connection, path: Path) -> None:
@@ -111,10 +122,10 @@ def _reason(error: sqlite3.Error) -> str:
     }.get(code, str(error))
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     # check_same_thread is off because the ledger holds a lock of its own around every use.
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
+        f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
         timeout=_BUSY_SECONDS,
         isolation_level=None,

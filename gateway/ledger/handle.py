@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trilemma.errors import LedgerError
 
-from . import connection as database, statements as sql
+from . import connection as database
 from .connection import Durability
 from .events import Head
 from .view import FoldCache, View
@@ -28,14 +28,14 @@ class Handle:
         self._cache = FoldCache()
         self._reading = threading.Lock()
         self._trouble = ""
+        self._open = True
         self._level: Durability | None = None
         database.prepare(path)
         self._lock = WriteLock(path.with_name(path.name + ".lock"))
         try:
             with self._lock.hold(), database.translated(path):
                 self._writer = database.writer(path)
-                self._create_tables()
-                self._reader = database.reader(path)
+                self._reader = self._prepare_tables()
         except BaseException:
             self._lock.close()
             raise
@@ -89,12 +89,12 @@ class Handle:
 
     def close(self) -> None:
         """Close the connections. The last process to do so folds the log into the file."""
-        if self._trouble == "it is closed":
+        if not self._open:
             return
         with self._lock.hold(), self._reading, database.translated(self.path):
             self._reader.close()
             self._writer.close()
-        self._trouble = "it is closed"
+        self._open, self._trouble = False, "it is closed"
         self._lock.close()
         _living.discard(self)
 
@@ -103,17 +103,20 @@ class Handle:
 
         SQLite forbids even closing them here, so they are kept alive instead.
         """
+        self._open = False
         self._trouble = "it was opened before this process was forked; open it again here"
         _inherited.extend((self._reader, self._writer))
         self._lock.close()
 
-    def _create_tables(self) -> None:
-        if self._writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-            self._writer.execute("BEGIN IMMEDIATE")
-            for statement in sql.TABLES:
-                self._writer.execute(statement)
-            self._writer.execute("COMMIT")
-        database.check_tables(self._writer, self.path)
+    def _prepare_tables(self) -> sqlite3.Connection:
+        try:
+            if self._writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+                database.create_tables(self._writer)
+            database.check_tables(self._writer, self.path)
+            return database.reader(self.path)
+        except BaseException:
+            self._writer.close()
+            raise
 
     def _synchronous(self, durability: Durability) -> None:
         if durability != self._level:

@@ -75,7 +75,7 @@ def check(event: Event, facts: Facts) -> None:
         _check_call(event, facts)
     if event.session:
         _check_session(event, facts)
-    if event.charge < 0 or bool(event.charge) > bool(event.account):
+    if event.charge and (event.charge < 0 or not event.account or not event.domain):
         raise LedgerError(f"cannot charge {event.charge!r} to account {event.account!r}")
 
 

@@ -5,6 +5,8 @@ ledger does not: ``statements.py`` holds the SQL that this schema compiles to, a
 keeps the two equal.
 """
 
+from typing import Any
+
 from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, literal_column
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -46,12 +48,16 @@ joins = Table(
 )
 
 
-def _partial(name: str, where: ColumnElement[bool], *columns: Column[object]) -> Index:
+def _partial(name: str, where: ColumnElement[bool], *columns: Column[Any]) -> Index:
     return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
-_zero, _empty = literal_column("0"), literal_column("''")
-_lifecycle = [literal_column("'session.opened'"), literal_column("'session.closed'")]
+_zero: ColumnElement[int] = literal_column("0")
+_empty: ColumnElement[str] = literal_column("''")
+_lifecycle: list[ColumnElement[str]] = [
+    literal_column("'session.opened'"),
+    literal_column("'session.closed'"),
+]
 
 # Every append writes each index that covers it, so an index covers only what a fold reads.
 _partial("events_takes", events.c.takes != _zero, events.c.domain, events.c.seq)

@@ -166,8 +166,7 @@ class Ledger:
     def event(self, seq: int) -> Recorded | None:
         """The event at a position."""
         with self._handle.reading() as view:
-            found = view.page(seq - 1, {})
-        return found[0] if found and found[0].seq == seq else None
+            return view.event(seq)
 
     def find_call(self, call: str) -> list[Recorded]:
         """Every event of one call, oldest first: its reservation, its egress, its outcome."""

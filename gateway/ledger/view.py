@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -95,6 +95,11 @@ class View:
         """The session.opened events of all sessions that are not closed."""
         return self._recorded(sql.OPEN_SESSIONS, {})
 
+    def event(self, seq: int) -> Recorded | None:
+        """The event at a position."""
+        found = self._recorded(sql.EVENTS_AFTER, {"after": seq - 1, "limit": 1})
+        return found[0] if found and found[0].seq == seq else None
+
     def page(self, after: int, filters: dict[str, str]) -> list[Recorded]:
         """The next events after a position that match the filters."""
         empty = {"kind": "", "domain": "", "session": "", "workspace": ""}
@@ -130,11 +135,11 @@ class View:
             self._connection.executemany(sql.INSERT_JOIN, joins)
         self.head = Head(row.seq, row.hash)
 
-    def _recorded(self, statement: str, values: dict[str, object]) -> list[Recorded]:
+    def _recorded(self, statement: str, values: Mapping[str, str | int]) -> list[Recorded]:
         return [recorded(row, joins) for row, joins in self._stored(statement, values)]
 
     def _stored(
-        self, statement: str, values: dict[str, object]
+        self, statement: str, values: Mapping[str, str | int]
     ) -> list[tuple[EventRow, list[JoinRow]]]:
         rows = [EventRow(*row) for row in self._all(statement, values)]
         if not rows:
@@ -145,5 +150,5 @@ class View:
             joins.setdefault(found[0], []).append(JoinRow(*found))
         return [(row, joins.get(row.seq, [])) for row in rows]
 
-    def _all(self, statement: str, values: object) -> list[tuple[Any, ...]]:
+    def _all(self, statement: str, values: Mapping[str, str | int]) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement, values).fetchall()
