@@ -1,0 +1,97 @@
+"""A call's child: locks itself, waits for its call, runs it, answers, and is gone."""
+
+import os
+import socket
+from typing import Any, NoReturn
+
+from . import catalog, command, kernel, lock, modules
+from .context import Context
+from .errors import BadArguments, CallFailed, NotFound, ResultTooLarge
+from .frames import Frame, FrameError, FrameReader, FrameTooLong, send
+from .settings import SCRATCH, WORKSPACE, Settings
+
+_LINK = 3
+
+
+def run_call(link: socket.socket, settings: Settings) -> NoReturn:
+    """Everything a forked child does."""
+    link = _keep_only(link)
+    os.chdir(SCRATCH if settings.workspace == "none" else WORKSPACE)
+    if settings.exec == "never":
+        kernel.install_filter(lock.call_lock())
+    descriptors = _wait_for_call(link)
+    call = socket.socket(fileno=descriptors[0])
+    egress = descriptors[1] if len(descriptors) > 1 else None
+    context = Context(settings=settings, link=link, egress=egress)
+    if settings.exec == "never":
+        link.close()
+    answer = _answer(FrameReader(call), context)
+    _send(call, answer, settings.output)
+    os._exit(0)
+
+
+def _keep_only(link: socket.socket) -> socket.socket:
+    """Close every descriptor but the link; stdin, stdout and stderr lead nowhere."""
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    fd = link.detach()
+    if fd != _LINK:
+        os.dup2(fd, _LINK, inheritable=False)
+    os.closerange(_LINK + 1, 0x7FFFFFFF)
+    return socket.socket(fileno=_LINK)
+
+
+def _wait_for_call(link: socket.socket) -> list[int]:
+    data, descriptors, _, _ = socket.recv_fds(link, 1, 2, socket.MSG_CMSG_CLOEXEC)
+    if not data:
+        os._exit(0)  # The tool host is gone.
+    return descriptors
+
+
+def _answer(reader: FrameReader, context: Context) -> Frame:
+    try:
+        frame = reader.read()
+        if frame is None:
+            os._exit(0)  # The gateway gave the call up.
+        return {"value": _run(frame["entry"], frame["arguments"], context)}
+    except CallFailed as error:
+        return _error(error.code, str(error))
+    except MemoryError:
+        return _error("out_of_memory", "the call needs more memory than this sandbox has")
+    except BaseException as error:  # Whatever a tool raises is the call's result.
+        return _error("tool_error", f"{type(error).__name__}: {error}")
+
+
+def _run(entry: dict[str, Any], arguments: dict[str, Any], context: Context) -> Any:
+    match entry:
+        case {"kind": "command"}:
+            return command.run(entry, context)
+        case _:
+            if context.settings.exec == "once":
+                kernel.install_filter(lock.call_lock())
+    match entry:
+        case {"kind": "builtin", "name": "describe_module"}:
+            return modules.describe(arguments, context)
+        case {"kind": "builtin", "name": str(name)}:
+            return catalog.run(name, arguments, context)
+        case {"kind": "module", "module": str(name), "function": str(function)}:
+            return modules.call(name, function, arguments, context)
+    raise NotFound(f"no such entry: {entry.get('kind')!r}")
+
+
+def _error(code: str, message: str) -> Frame:
+    # A message is text for people; whatever is not text in it is shown as an escape.
+    text = message.encode(errors="backslashreplace").decode()
+    return {"error": {"code": code, "message": text[:4000]}}
+
+
+def _send(call: socket.socket, answer: Frame, limit: int) -> None:
+    try:
+        send(call, answer, limit=limit)
+    except FrameTooLong as error:
+        send(call, _error(ResultTooLarge.code, f"the result has {error}"))
+    except FrameError as error:
+        send(call, _error(CallFailed.code, f"the result cannot be sent as JSON: {error}"))
+    except OSError:
+        os._exit(0)  # The gateway gave the call up.

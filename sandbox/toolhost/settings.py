@@ -1,0 +1,56 @@
+"""What the gateway tells a tool host, once, before anything else."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .frames import Frame, FrameError
+
+WORKSPACE = "/workspace"
+SCRATCH = "/tmp"  # noqa: S108  the sandbox's own tmpfs
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A tool module as it was shipped."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The profile of this sandbox, as far as the tool host carries it."""
+
+    exec: str
+    """``never``, ``once`` or ``free``."""
+    egress: str
+    """``none``, ``structured`` or ``tunnel``."""
+    workspace: str
+    """``none``, ``ro`` or ``rw``."""
+    output: int
+    """Bytes of one answer."""
+    file_size: int
+    modules: tuple[Module, ...]
+    preload: tuple[str, ...]
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether calls leave processes behind that must be gone before the next one."""
+        return self.exec != "never"
+
+
+def read_settings(frame: Frame | None) -> Settings:
+    """The settings in a ``configure`` frame."""
+    if frame is None or frame.pop("type", None) != "configure":
+        raise FrameError("the first frame must be configure")
+    modules = tuple(Module(**module) for module in frame.pop("modules"))
+    settings = Settings(modules=modules, preload=tuple(frame.pop("preload")), **frame)
+    _one_of(settings.exec, "never", "once", "free")
+    _one_of(settings.egress, "none", "structured", "tunnel")
+    _one_of(settings.workspace, "none", "ro", "rw")
+    return settings
+
+
+def _one_of(value: Any, *choices: str) -> None:
+    if value not in choices:
+        raise FrameError(f"{value!r} is none of {', '.join(choices)}")

@@ -1,0 +1,1 @@
+"""The baked-in tools, one file each: NAME, DESCRIPTION, NEEDS, PARAMETERS and ``run``."""

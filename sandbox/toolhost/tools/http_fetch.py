@@ -1,0 +1,6 @@
+"""x"""
+
+NAME = "http_fetch"
+DESCRIPTION = ""
+NEEDS = ("internet",)
+PARAMETERS: dict[str, object] = {"type": "object"}
