@@ -59,7 +59,7 @@ def of_profile(settings: Settings) -> list[Attempt]:
         # Files.
         Attempt("write outside scratch", True, lambda: _write("/trilemma-selftest")),
         Attempt("write scratch", False, lambda: _write(f"{SCRATCH}/.trilemma-selftest")),
-        Attempt("open the workspace", settings.workspace == "none", lambda: os.listdir(WORKSPACE)),
+        Attempt("open the workspace", settings.workspace == "none", _open_workspace),
         Attempt("write the workspace", settings.workspace != "rw", _write_workspace),
         # The tool host and the kernel.
         Attempt("read the tool host's memory", True, lambda: os.open("/proc/1/mem", os.O_RDONLY)),
@@ -132,6 +132,13 @@ def _other_interface() -> None:
 def _write(path: str) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     os.unlink(path)
+
+
+def _open_workspace() -> None:
+    """The image has an empty folder there to mount on; only a mount is a workspace."""
+    if os.stat(WORKSPACE).st_dev == os.stat("/").st_dev:
+        raise OSError(0, "not mounted")
+    os.listdir(WORKSPACE)
 
 
 def _write_workspace() -> None:
