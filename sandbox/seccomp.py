@@ -4,8 +4,9 @@ What is not named here is refused with EPERM. The profile cannot refuse ``execve
 applies it before it executes the container's first process; the tool host does that to itself.
 
 Missing on purpose: every way to another namespace or mount, ptrace and the other ways into a
-process, io_uring, userfaultfd, keyrings, bpf, perf, device nodes and fifos, SysV IPC, file handles,
-setting extended attributes (a workspace's identity mark is one), and changing user or group.
+process, io_uring, userfaultfd, keyrings, bpf, perf, device nodes and fifos, message queues, file
+handles, setting extended attributes (a workspace's identity mark is one), and changing user or
+group.
 """
 
 import json
@@ -60,7 +61,7 @@ SOCKETS = """
 
 CODE_ONLY = """
     execveat memfd_create bind listen accept accept4 inotify_init inotify_init1 inotify_add_watch
-    inotify_rm_watch sync
+    inotify_rm_watch sync shmget shmat shmdt shmctl
 """
 """What programs of all kinds need. With network ``none`` a listener is heard on ``lo`` only."""
 

@@ -12,7 +12,7 @@ NEVER_ALLOWED = """
     keyctl add_key request_key mknod mknodat open_by_handle_at name_to_handle_at
     setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr setxattrat
     setuid setgid setreuid setresuid setresgid setgroups setfsuid capset
-    shmget shmat msgget semget mq_open personality iopl ioperm modify_ldt
+    msgget semget mq_open personality iopl ioperm modify_ldt
     init_module finit_module kexec_load reboot swapon syslog quotactl fanotify_init
     memfd_secret pkey_mprotect
 """

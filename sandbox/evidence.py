@@ -1,0 +1,70 @@
+"""What is known about a running container, from three witnesses: Engine, kernel, tool host."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from trilemma.errors import SandboxError, SandboxLost
+
+from . import proc
+from .engine import Engine, Inspect
+from .report import SelfTest
+
+_NAMESPACES = ("net", "pid", "ipc", "uts", "mnt")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything a sandbox is judged by."""
+
+    inspect: Inspect
+    """The Engine: what it says it made."""
+    processes: tuple[proc.Process, ...]
+    """The kernel: every process in the container, not only the first."""
+    mounts: tuple[proc.MountPoint, ...]
+    interfaces: frozenset[str]
+    shared_namespaces: frozenset[str]
+    """Namespaces that the container shares with this process."""
+    self_test: SelfTest
+    """The tool host: what it tried, and how that ended."""
+
+
+def gather(engine: Engine, container: str, self_test: SelfTest) -> Evidence:
+    """Ask all three.
+
+    Raises:
+        SandboxLost: the container is gone.
+        SandboxError: the kernel cannot be asked, for example because the engine is elsewhere.
+
+    """
+    inspect = engine.inspect(container)
+    pid = first_process(inspect)
+    if inspect is None or not pid:
+        raise SandboxLost(f"container {container[:12]} ended while it was looked at")
+    try:
+        return Evidence(
+            inspect=inspect,
+            processes=proc.processes(pid),
+            mounts=proc.mounts(pid),
+            interfaces=proc.interfaces(pid),
+            shared_namespaces=_shared_namespaces(pid),
+            self_test=self_test,
+        )
+    except OSError as exc:
+        raise SandboxError(f"cannot read /proc/{pid} of container {container[:12]}: {exc}") from exc
+
+
+def first_process(inspect: Inspect | None) -> int:
+    """The host's number of the container's first process; 0 when it does not run."""
+    return int(((inspect or {}).get("State") or {}).get("Pid") or 0)
+
+
+def _shared_namespaces(pid: int) -> frozenset[str]:
+    """Only root may look; without root the interfaces, the mounts and the Engine have to do."""
+    if os.geteuid() != 0:
+        return frozenset()
+    return frozenset(name for name in _NAMESPACES if _namespace(pid, name) == _namespace(0, name))
+
+
+def _namespace(pid: int, name: str) -> str:
+    return os.readlink(Path("/proc") / (str(pid) if pid else "self") / "ns" / name)
