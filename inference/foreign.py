@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from trilemma.errors import ModelError, TrilemmaError
+from trilemma.errors import ModelError
 
 from .model import ModelRef
 
@@ -43,19 +43,26 @@ MEANINGS: Mapping[str, str] = {
 }
 """By the name of the class; a class that is not here means what its nearest base means."""
 
+_STATUS: Mapping[int, str] = {
+    402: "PaymentRequiredError",
+    403: "PermissionDeniedError",
+    422: "UnprocessableEntityError",
+}
+"""Where LiteLLM's class says less than the status of the answer."""
+
 
 @contextmanager
 def translated(ref: ModelRef) -> Iterator[None]:
     """Turn whatever is raised inside into a ``ModelError`` about this model.
 
     Raises:
-        ModelError: for every exception that is not Trilemma's own.
+        ModelError: for every exception; one of Trilemma's own gets the model's name.
 
     """
     try:
         yield
-    except TrilemmaError:
-        raise
+    except ModelError as error:
+        raise ModelError(f"model {ref.name!r}: {error}") from error.__cause__
     except Exception as error:
         raise ModelError(describe(ref, error)) from error
 
@@ -63,9 +70,16 @@ def translated(ref: ModelRef) -> Iterator[None]:
 def describe(ref: ModelRef, error: Exception) -> str:
     """One line about a foreign error."""
     provider = ref.name.partition("/")[0]
-    known = (MEANINGS[c.__name__] for c in type(error).__mro__ if c.__name__ in MEANINGS)
-    meaning = next(known, "the call failed").format(key=f"{provider.upper()}_API_KEY")
-    return f"model {ref.name!r}: {meaning} ({_detail(error)})"
+    known = meaning(type(error), getattr(error, "status_code", 0)) or "the call failed"
+    key = f"{provider.upper()}_API_KEY"
+    return f"model {ref.name!r}: {known.format(key=key)} ({_detail(error)})"
+
+
+def meaning(kind: type[BaseException], status: int = 0) -> str | None:
+    """What a class of foreign errors means; None where nobody has said so."""
+    said_by_status = _STATUS.get(status)
+    names = [said_by_status] if said_by_status else [base.__name__ for base in kind.__mro__]
+    return next((MEANINGS[name] for name in names if name in MEANINGS), None)
 
 
 def _detail(error: Exception) -> str:

@@ -1,16 +1,16 @@
 """Outside models, through LiteLLM. It is loaded at the first call, never at import."""
 
-import asyncio
 import importlib
+import logging
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from trilemma.errors import ModelError
 
+from . import ownloop
 from .foreign import translated
-from .loops import close_with_loop
 from .messages import FunctionTool, Message, Reply, ToolCall, Usage
 from .model import ModelRef
 from .wire import write_messages, write_tools
@@ -20,6 +20,9 @@ SECONDS = 600.0
 
 RETRIES = 2
 """How often a call that did not get through is tried again."""
+
+_REMARKS = (r"Item '\w+' on TypedDict class", r"Accessing the 'model_\w+' attribute")
+"""Warnings of its types about themselves, which would land in the middle of a live view."""
 
 
 class LiteLLMModel:
@@ -49,16 +52,10 @@ class LiteLLMModel:
             ModelError: the model cannot be reached or its answer cannot be used.
 
         """
-        litellm = await _load()
-        await close_with_loop(litellm)
         request = self._request(messages, tools)
         if on_text is None:
-            with translated(self._ref):
-                response = await litellm.acompletion(**request)
-        else:
-            response = await self._stream(litellm, request, on_text)
-        with translated(self._ref):
-            return _reply(litellm, response)
+            return await ownloop.call(self._answer(request))
+        return await ownloop.stream(lambda say: self._spoken_answer(request, say), on_text)
 
     def _request(
         self, messages: Sequence[Message], tools: Sequence[FunctionTool]
@@ -74,39 +71,46 @@ class LiteLLMModel:
         }
         return request | ({"tools": write_tools(tools)} if tools else {})
 
-    async def _stream(
-        self, litellm: Any, request: dict[str, Any], on_text: Callable[[str], None]
-    ) -> Any:
-        chunks = []
-        async with aclosing(self._chunks(litellm, request)) as stream:
-            async for chunk in stream:
+    async def _answer(self, request: dict[str, Any]) -> Reply:
+        with translated(self._ref):
+            litellm = _load()
+            return _reply(litellm, await litellm.acompletion(**request))
+
+    async def _spoken_answer(self, request: dict[str, Any], say: Callable[[str], None]) -> Reply:
+        with translated(self._ref):
+            litellm, chunks = _load(), []
+            spoken = {"stream": True, "stream_options": {"include_usage": True}}
+            async for chunk in _not_none(await litellm.acompletion(**request, **spoken)):
                 chunks.append(chunk)
                 if chunk.choices and chunk.choices[0].delta.content:
-                    on_text(chunk.choices[0].delta.content)
-        with translated(self._ref):
-            return litellm.stream_chunk_builder(chunks, messages=request["messages"])
-
-    async def _chunks(self, litellm: Any, request: dict[str, Any]) -> AsyncIterator[Any]:
-        with translated(self._ref):
-            options = {"stream": True, "stream_options": {"include_usage": True}}
-            async for chunk in await litellm.acompletion(**request, **options):
-                yield chunk
+                    say(chunk.choices[0].delta.content)
+            whole = litellm.stream_chunk_builder(chunks, messages=request["messages"])
+            return _reply(litellm, whole)
 
 
-async def _load() -> Any:
+def _load() -> Any:
     """LiteLLM, without what it does by itself: fetch prices, read ``.env`` files, print advice."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     os.environ["LITELLM_MODE"] = "PRODUCTION"
-    # It takes seconds the first time, in which a live view should not stand still.
-    litellm: Any = await asyncio.to_thread(importlib.import_module, "litellm")
+    for remark in _REMARKS:
+        warnings.filterwarnings("ignore", remark)
+    litellm: Any = importlib.import_module("litellm")
+    logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     litellm.suppress_debug_info = True
     litellm.drop_params = True
     litellm.disable_aiohttp_transport = True
     return litellm
 
 
+def _not_none(response: Any) -> Any:
+    """LiteLLM swallows some refusals of a provider and answers with nothing."""
+    if response is None:
+        raise ModelError("the provider refused the request without a reason")
+    return response
+
+
 def _reply(litellm: Any, response: Any) -> Reply:
-    if response is None or not response.choices:
+    if not _not_none(response).choices:
         raise ModelError("the model's answer is empty")
     choice = response.choices[0]
     content = choice.message.content or ""
