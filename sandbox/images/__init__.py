@@ -1,6 +1,13 @@
-"""The two images sandboxes are made of: built on this machine, never pulled."""
+"""The images sandboxes are made of: built on this machine from Debian packages, never pulled.
 
-from .build import Kind, ensure, find
+Nothing here names a mirror: Debian's packages come from where the host's apt gets them (or the
+apt of the Dockerfile's first stage), Python's from where pip gets them.
+"""
+
+from .build import ensure, find
 from .identity import ImageId
+from .inventory import Inventory, audit
+from .packages import with_packages
+from .rootfs.recipe import Kind
 
-__all__ = ["ImageId", "Kind", "ensure", "find"]
+__all__ = ["ImageId", "Inventory", "Kind", "audit", "ensure", "find", "with_packages"]

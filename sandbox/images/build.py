@@ -1,20 +1,27 @@
 """Finds or builds the images sandboxes are made of."""
 
+import shutil
+from pathlib import Path
+
+from trilemma.errors import SandboxError
+
 from .archive import Layer, configuration, stream
 from .cache import interpreter, locked, system
-from .engine import Progress, engine, find_image, load
+from .dockerfile import build_with_engine, kind_plan
+from .engine import ImageEngine, Progress, engine
 from .identity import TOOLHOST, ImageId, image_identity, tag
 from .rootfs.assemble import toolhost_layer
 from .rootfs.recipe import Kind
+from .rootfs.sources import debian_sources
 
-__all__ = ["Kind", "ensure", "find"]
+_TOOLS = ("apt-get", "apt-config", "dpkg-deb")
 
 
 def find(kind: Kind) -> ImageId | None:
     """The image of this version, if the engine has it."""
     identity = image_identity(kind)
     with engine() as client:
-        return find_image(client, tag(kind, identity), identity)
+        return client.find(tag(kind, identity), identity)
 
 
 def ensure(kind: Kind, progress: Progress = print, *, refresh: bool = False) -> ImageId:
@@ -38,13 +45,38 @@ def _build(kind: Kind, progress: Progress, *, refresh: bool) -> ImageId:
     identity = image_identity(kind)
     name = tag(kind, identity)
     with locked() as folder, engine() as client:
-        found = None if refresh else find_image(client, name, identity)
+        found = None if refresh else client.find(name, identity)
         if found:
             return found
         progress(f"building image {name}")
-        layers = [system(kind, folder, progress, refresh=refresh)]
-        target = folder / f"{kind}-toolhost.tar"
-        digest = toolhost_layer(TOOLHOST, interpreter(kind, folder), folder / "toolhost", target)
-        layers.append(Layer(target, digest))
-        archive = stream(layers, configuration(layers, identity), name)
-        return load(client, archive, name, identity)
+        if not has_debian_tools():
+            return build_with_engine(client, kind_plan(kind, name, identity), progress)
+        layers = image_layers(kind, folder, progress, refresh=refresh)
+        if image_identity(kind) != identity:
+            raise SandboxError("the tool host's source changed while it was baked; try again")
+        return _load(client, layers, name, identity)
+
+
+def has_debian_tools() -> bool:
+    """Whether this host can put Debian packages together itself."""
+    if not all(map(shutil.which, _TOOLS)):
+        return False
+    try:
+        return bool(debian_sources())
+    except SandboxError:
+        return False
+
+
+def image_layers(
+    kind: Kind, folder: Path, progress: Progress, *, refresh: bool = False
+) -> list[Layer]:
+    """An image's two layers, as files below the cache folder."""
+    below = system(kind, folder, progress, refresh=refresh)
+    target = folder / f"{kind}-toolhost.tar"
+    digest = toolhost_layer(TOOLHOST, interpreter(kind, folder), folder / "toolhost", target)
+    return [below, Layer(target, digest)]
+
+
+def _load(client: ImageEngine, layers: list[Layer], name: str, identity: str) -> ImageId:
+    client.load(stream(layers, configuration(layers, identity), name))
+    return client.found(name, identity)

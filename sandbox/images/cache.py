@@ -26,16 +26,15 @@ def cache_folder() -> Path:
 
 @contextmanager
 def locked() -> Iterator[Path]:
-    """The cache folder, held by one build at a time."""
+    """The cache folder, held by one build at a time; a full disk there is one clear line."""
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
     except OSError as error:
-        raise SandboxError(f"cannot build in {str(folder)!r}: {error.strerror}") from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
+        raise SandboxError(f"cannot build an image in {str(folder)!r}: {error}") from error
 
 
 def system(kind: Kind, folder: Path, progress: Progress, *, refresh: bool = False) -> Layer:

@@ -1,63 +1,91 @@
-"""What the engine is asked: is an image there, take this archive."""
+"""What the engine is asked about images; none of its exceptions leaves this file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import docker
 from docker.errors import DockerException, ImageNotFound
+from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException
 
 from trilemma.errors import EngineMissing, ImageMissing, SandboxError
 
 from .identity import LABEL, ImageId
 
+Progress = Callable[[str], None]
+"""Is told, in a few words, what is being done."""
+
+_BRINGS = ("Volumes", "Healthcheck", "OnBuild", "Entrypoint", "Cmd")
+"""What an image could bring along that acts by itself; ours have none of it."""
+
+
+class ImageEngine:
+    """The few requests a build needs."""
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+
+    def find(self, name: str, identity: str) -> ImageId | None:
+        """The image behind a name, if it says that it is this one and brings nothing along."""
+        try:
+            found = self._api.inspect_image(name)
+        except ImageNotFound:
+            return None
+        config = found.get("Config") or {}
+        labels = config.get("Labels") or {}
+        if labels.get(LABEL) != identity or any(config.get(field) for field in _BRINGS):
+            return None
+        return ImageId(found["Id"])
+
+    def found(self, name: str, identity: str) -> ImageId:
+        """The image that was just made."""
+        image = self.find(name, identity)
+        if image is None:
+            raise ImageMissing(f"the container engine took image {name!r} but does not list it")
+        return image
+
+    def load(self, archive: Iterable[bytes]) -> None:
+        """Give the engine an image archive."""
+        for line in self._api.load_image(archive):
+            if "error" in line:
+                raise SandboxError(f"the container engine refused the image: {line['error']}")
+
+    def build(self, context: Any, progress: Progress, **options: Any) -> None:
+        """Have the engine follow a Dockerfile; ``context`` is a tar file."""
+        lines: Iterator[Mapping[str, str]] = self._api.build(
+            fileobj=context, custom_context=True, rm=True, forcerm=True, decode=True, **options
+        )
+        for line in lines:
+            if "error" in line:
+                raise SandboxError(f"the engine cannot build the image: {line['error'].strip()}")
+            text = line.get("stream", "").strip()
+            if text.startswith("Step "):
+                progress(text)
+
+    def save(self, image: ImageId) -> Iterator[bytes]:
+        """An image as an archive."""
+        pieces: Iterator[bytes] = self._api.get_image(image)
+        return pieces
+
 
 @contextmanager
-def engine() -> Iterator[docker.APIClient]:
+def engine() -> Iterator[ImageEngine]:
     """A connection to the engine that the environment names; what it raises becomes ours."""
     try:
-        client = docker.APIClient(version="auto", timeout=600, **docker.utils.kwargs_from_env())
+        api = docker.APIClient(version="auto", timeout=600, **kwargs_from_env())
     except (DockerException, RequestException) as error:
         raise EngineMissing(
             "no container engine answers: install Docker (Debian: apt-get install docker.io), "
             f"start it, and try again ({_short(error)})"
         ) from error
     try:
-        yield client
+        yield ImageEngine(api)
     except (DockerException, RequestException) as error:
         raise SandboxError(f"the container engine failed: {_short(error)}") from error
     finally:
-        client.close()
-
-
-def find_image(client: docker.APIClient, name: str, identity: str) -> ImageId | None:
-    """The id behind a name, if that image says it is the one and brings nothing along."""
-    try:
-        found = client.inspect_image(name)
-    except ImageNotFound:
-        return None
-    config = found.get("Config") or {}
-    if (config.get("Labels") or {}).get(LABEL) != identity:
-        return None
-    if any(config.get(field) for field in ("Volumes", "Healthcheck", "OnBuild", "Entrypoint")):
-        return None
-    return ImageId(found["Id"])
-
-
-def load(client: docker.APIClient, archive: Iterator[bytes], name: str, identity: str) -> ImageId:
-    """Give the engine an image archive and ask for the image it made of it."""
-    for line in client.load_image(archive):
-        if "error" in line:
-            raise SandboxError(f"the container engine refused the image: {line['error']}")
-    found = find_image(client, name, identity)
-    if found is None:
-        raise ImageMissing(f"the container engine took image {name!r} but does not list it")
-    return found
+        api.close()
 
 
 def _short(error: Exception) -> str:
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-
-
-Progress = Callable[[str], None]
-"""Is told, in a few words, what is being done."""

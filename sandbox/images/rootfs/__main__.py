@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import get_args
 
 from trilemma.errors import SpecError
 
@@ -12,11 +11,12 @@ from .recipe import Kind
 
 def main(kind: str, toolhost: str, target: str) -> None:
     """Write ``system.tar`` and ``toolhost.tar`` to the folder ``target``."""
-    if kind != "base" and kind != "code":
-        raise SpecError(f"unknown image {kind!r}; there are {', '.join(get_args(Kind))}")
+    known: dict[str, Kind] = {"base": "base", "code": "code"}
+    if kind not in known:
+        raise SpecError(f"unknown image {kind!r}; there are {', '.join(known)}")
     work = Path(target)
     work.mkdir(parents=True, exist_ok=True)
-    system_layer(kind, work / kind, work / "system.tar", print)
+    system_layer(known[kind], work / kind, work / "system.tar", print)
     toolhost_layer(Path(toolhost), work / kind / "tree", work / "toolhost", work / "toolhost.tar")
 
 

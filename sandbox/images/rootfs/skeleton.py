@@ -12,7 +12,6 @@ _FOLDERS = {
     "run/trilemma": 0o755,
     "sys": 0o555,
     "tmp": 0o1777,
-    "var/tmp": 0o1777,
     "workspace": 0o755,
 }
 _FILES = {
@@ -36,6 +35,7 @@ def add_skeleton(tree: Tree, recipe: Recipe) -> None:
     for name in MERGED:
         tree.folder(f"usr/{name}")
         tree.link(name, f"usr/{name}")
+    tree.link("var/tmp", "/tmp")
     for path, target in recipe.links:
         tree.link(path, target)
     if recipe.certificates:

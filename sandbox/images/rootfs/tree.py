@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from trilemma.errors import SandboxError
 
@@ -30,7 +30,7 @@ class Tree:
         self.root = root
         self._entries: dict[str, Entry] = {}
 
-    def add(self, path: str, content: bytes | BinaryIO, mode: int = 0o644) -> None:
+    def add(self, path: str, content: bytes | IO[bytes], mode: int = 0o644) -> None:
         """Put a regular file; setuid, setgid and write access for others never get in."""
         place = self._place(path)
         place.parent.mkdir(parents=True, exist_ok=True)

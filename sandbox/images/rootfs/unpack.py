@@ -14,14 +14,19 @@ from .tree import Tree, merged
 def unpack(package: Package, recipe: Recipe, tree: Tree) -> None:
     """Add one package's files, except what the recipe drops."""
     command = ["dpkg-deb", "--fsys-tarfile", str(package.file)]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process,
-        tarfile.open(fileobj=process.stdout, mode="r|") as archive,
-    ):
+    try:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as source:
+            _add_all(source, recipe, tree)
+    except tarfile.TarError as error:
+        raise SandboxError(f"{package.file.name!r} cannot be read: {error}") from error
+    if source.returncode:
+        raise SandboxError(f"dpkg-deb cannot unpack {package.file.name!r}")
+
+
+def _add_all(source: subprocess.Popen[bytes], recipe: Recipe, tree: Tree) -> None:
+    with tarfile.open(fileobj=source.stdout, mode="r|") as archive:
         for member in archive:
             _add(archive, member, recipe, tree)
-    if process.returncode:
-        raise SandboxError(f"dpkg-deb cannot unpack {package.file.name!r}")
 
 
 def _add(archive: tarfile.TarFile, member: tarfile.TarInfo, recipe: Recipe, tree: Tree) -> None:
