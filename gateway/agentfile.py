@@ -19,7 +19,9 @@ def load_agent(path: Path) -> AgentSpec:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise SpecError(f"there is no agent file {str(path)!r}; 'trilemma init' makes one") from None
+        raise SpecError(
+            f"there is no agent file {str(path)!r}; 'trilemma init' makes one"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"agent file {str(path)!r} cannot be read: {error}") from None
     return read_agent(read_yaml(text, str(path)), origin=str(path), base=path.resolve().parent)

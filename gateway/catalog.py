@@ -15,7 +15,7 @@ from .schemas import AgentSpec, CommandTool, ModuleTools, PythonTool
 from .tools import ToolDefinition
 
 DescribeModule = Callable[[ToolModule], list[dict[str, Any]]]
-"""Imports a tool file inside a sandbox and lists its tools: name, description, needs, parameters."""
+"""Imports a tool file inside a sandbox and lists its tools as plain data."""
 
 MAX_MODULE_BYTES = 1024 * 1024
 

@@ -4,7 +4,14 @@ import threading
 from typing import Any
 
 from ..policy.capability import CapabilitySet
-from ..sandbox.base import BuiltinEntry, CallError, CallResult, CommandEntry, ModuleEntry, SandboxCall
+from ..sandbox.base import (
+    BuiltinEntry,
+    CallError,
+    CallResult,
+    CommandEntry,
+    ModuleEntry,
+    SandboxCall,
+)
 from ..sandbox.docker import DockerSandbox
 from ..sandbox.pool import Pool
 from ..sandbox.spec import Egress

@@ -7,8 +7,8 @@ from socket import socket
 from typing import Any
 
 from ..policy.capability import Capability
-from ..policy.operator import EgressPolicy
 from ..policy.explain import explain
+from ..policy.operator import EgressPolicy
 from ..policy.request import AccessRequest, Act, EgressFacts
 from ..sandbox.egress.client import EgressProxy
 from ..sandbox.egress.request import EgressAnswer, EgressOutcome, EgressRequest, Mode
@@ -130,9 +130,7 @@ class DomainEgress:
             budget_left=max(0, limit - held.charged.get(account, 0)),
             limited=exit.destinations.limited,
         )
-        return request(
-            exit.actor, held, Act.EGRESS, frozenset({Capability.INTERNET}), egress=facts
-        )
+        return request(exit.actor, held, Act.EGRESS, frozenset({Capability.INTERNET}), egress=facts)
 
     def _record(self, outcome: EgressOutcome) -> None:
         exit = self._exits.get(outcome.call)

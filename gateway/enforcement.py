@@ -73,7 +73,9 @@ class Enforcement:
         )
 
 
-def request(actor: Actor, held: Held, act: Act, needs: CapabilitySet, **parts: Any) -> AccessRequest:
+def request(
+    actor: Actor, held: Held, act: Act, needs: CapabilitySet, **parts: Any
+) -> AccessRequest:
     """The typed facts of an act by ``actor`` in the state that it meets."""
     return AccessRequest(
         act=act,

@@ -13,9 +13,7 @@ from .ledger.store import Reservation
 def returned(call: str, result: CallResult, held: CapabilitySet) -> ToolOutcome:
     """A call that ran. Its result carries everything that the domain holds."""
     if result.error is not None:
-        return ToolOutcome(
-            _error(result.error), ok=False, call_id=call, labels=held, held=held
-        )
+        return ToolOutcome(_error(result.error), ok=False, call_id=call, labels=held, held=held)
     return ToolOutcome(_text(result.value), call_id=call, labels=held, held=held)
 
 

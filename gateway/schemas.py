@@ -115,8 +115,9 @@ class WorkspaceSpec(Frozen):
 
     path: str
     """Relative to the agent's own file, or absolute."""
-    origin: Literal["own", "strangers"] = "own"
-    """``strangers`` where others wrote it (mail, downloads, a fork): it carries ``internet``."""
+    origin: Literal["own", "strangers"] | None = None
+    """``strangers`` where others wrote it (mail, downloads, a fork): it carries ``internet``.
+    Without a declaration it counts as own work, and the first run says so."""
     mode: Literal["layer", "direct"] = "layer"
     """``layer``: the folder stays as it is, changes lie in a layer. ``direct``: it is mounted."""
 

@@ -24,6 +24,7 @@ class Tool(Generic[P, R]):
     """None where nothing was declared: then a call needs all three and is always refused."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the plain function, here and not in a sandbox."""
         return self.function(*args, **kwargs)
 
     def spec(self) -> "PythonTool":

@@ -1,0 +1,105 @@
+"""One running agent in this process."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from ..inference.messages import FunctionTool, Message, Reply, ToolCall
+from ..subagents.outcome import ToolOutcome
+from .calls import Calls, call_id
+from .dispatch import Dispatch
+from .enforcement import Actor, Enforcement
+from .interface import SessionState
+from .ledger.events import Event, Kind
+from .models import ModelCalls
+from .workspaces.opened import OpenWorkspace
+
+
+class LocalSession:
+    """A session of a :class:`~trilemma.gateway.local.LocalGateway`."""
+
+    def __init__(
+        self,
+        actor: Actor,
+        enforcement: Enforcement,
+        tools: Sequence[FunctionTool],
+        calls: Calls,
+        models: ModelCalls,
+        dispatch: Dispatch,
+        workspace: OpenWorkspace | None,
+        workers: ThreadPoolExecutor,
+        release: Callable[["LocalSession"], None],
+    ) -> None:
+        self.actor = actor
+        self.tools = tools
+        self.workspace = workspace
+        self.stopping = threading.Event()
+        """Set when somebody else asked this session to end."""
+        self._enforcement = enforcement
+        self._calls = calls
+        self._models = models
+        self._dispatch = dispatch
+        self._workers = workers
+        self._release = release
+        self._closed = False
+
+    @property
+    def id(self) -> str:
+        """The session's id in the ledger."""
+        return self.actor.session
+
+    @property
+    def domain(self) -> str:
+        """The domain it belongs to."""
+        return self.actor.domain
+
+    @property
+    def layer(self) -> str | None:
+        """The layer that holds this session's changes, if it has one."""
+        layer = self.workspace.layer if self.workspace else None
+        return layer.id if layer else None
+
+    def state(self) -> SessionState:
+        """What the domain holds now."""
+        held = self._enforcement.ledger.held(self.domain)
+        return SessionState(held.capabilities, self.actor.grants)
+
+    async def call_model(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[FunctionTool],
+        on_text: Callable[[str], None] | None = None,
+    ) -> Reply:
+        """Call the session's model; see :class:`~trilemma.gateway.interface.Session`."""
+        return await self._models.call(messages, tools, on_text)
+
+    async def call_tool(self, call: ToolCall) -> ToolOutcome:
+        """Decide, run and record one call; see :class:`~trilemma.gateway.interface.Session`."""
+        name = call_id()
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(self._workers, self._calls.call, call, name)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            # The thread goes on until the killed call is recorded; only then may the session end.
+            await loop.run_in_executor(self._workers, self._dispatch.cancel, name)
+            await asyncio.wait([running])
+            raise
+
+    async def close(self, stop: str) -> None:
+        """End the session; see :class:`~trilemma.gateway.interface.Session`."""
+        await asyncio.shield(asyncio.to_thread(self.end, stop))
+
+    def end(self, stop: str) -> None:
+        """End the session and give back what it holds. Blocking; twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._release(self)
+        finally:
+            self._enforcement.record(
+                self.actor,
+                Event(kind=Kind.SESSION_CLOSED, what="session", body={"reason": stop}),
+            )
