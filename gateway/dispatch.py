@@ -10,9 +10,10 @@ from ..sandbox.base import (
     CallResult,
     CommandEntry,
     ModuleEntry,
+    Sandbox,
     SandboxCall,
 )
-from ..sandbox.docker import DockerSandbox
+from ..sandbox.container import SANDBOX_ID
 from ..sandbox.pool import Pool
 from ..sandbox.spec import Egress
 from .commands import entry as command_entry
@@ -33,7 +34,7 @@ class Dispatch:
         self._egress = egress
         self._exit = exit
         self._lock = threading.Lock()
-        self._running: dict[str, DockerSandbox] = {}
+        self._running: dict[str, Sandbox] = {}
         self._cancelled: set[str] = set()
 
     def run(
@@ -48,7 +49,7 @@ class Dispatch:
         sandbox = self._pool.lease(spec)
         if spec.egress is Egress.TUNNEL:
             path = sandbox.exchange / _TUNNEL_SOCKET
-            self._egress.listen(path, f"sandbox_{sandbox.id[:12]}", self._exit, sandbox.uid)
+            self._egress.listen(path, f"sandbox_{sandbox.id[:12]}", self._exit, SANDBOX_ID)
         structured = spec.egress is Egress.STRUCTURED
         if not self._begin(call, sandbox):
             return CallResult(error=CallError("cancelled", "the run was cancelled"))
@@ -80,7 +81,7 @@ class Dispatch:
         for spec in {self._plan.spec(t, pair if t.takes_grants else t.needs) for t in tools}:
             self._pool.prewarm(spec)
 
-    def _begin(self, call: str, sandbox: DockerSandbox) -> bool:
+    def _begin(self, call: str, sandbox: Sandbox) -> bool:
         with self._lock:
             if call in self._cancelled:
                 return False

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from trilemma.errors import Denied, ModelError
 
@@ -91,6 +92,6 @@ class ModelCalls:
                 explain(reservation.request, decision), reasons=decision.reasons, call=call
             )
 
-    def _settle(self, call: str, body: dict[str, object]) -> None:
+    def _settle(self, call: str, body: dict[str, Any]) -> None:
         what = f"model {self._model.ref.name}"
         self._enforcement.settle(self._actor, Kind.MODEL_COMMITTED, call, what, body)

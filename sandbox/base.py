@@ -2,6 +2,7 @@
 
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from .spec import SandboxSpec
@@ -90,8 +91,23 @@ class Sandbox(Protocol):
         ...
 
     @property
+    def exchange(self) -> Path:
+        """The host's folder that it sees, read-only, as ``/run/trilemma``."""
+        ...
+
+    @property
+    def uid(self) -> int:
+        """The user it runs as, on the host as inside. Never 0."""
+        ...
+
+    @property
     def lost(self) -> bool:
         """Whether it is gone: closed, or found dead under a call. It never comes back."""
+        ...
+
+    @property
+    def exchange(self) -> Path:
+        """The host's folder that it sees, read-only, as ``/run/trilemma``."""
         ...
 
     def call(self, call: SandboxCall) -> CallResult:

@@ -1,5 +1,6 @@
 """``@tool``: a function becomes a typed tool whose body runs inside the sandbox."""
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
@@ -83,7 +84,7 @@ def tool(
     declared = None if needs is None else parse(needs)
 
     def wrap(function: Callable[P, R]) -> Tool[P, R]:
-        if not callable(function) or not hasattr(function, "__code__"):
+        if not inspect.isfunction(function):
             raise SpecError(f"@tool takes a plain function, not {function!r}")
         return Tool(function, name or function.__name__, declared)
 
