@@ -27,7 +27,7 @@ MEANINGS: dict[Reason, str] = {
     Reason.THIRD_CAPABILITY: "the domain would hold all three of files, internet and code",
     Reason.OUTSIDE_GRANTS: "the act takes a capability outside the pair fixed at the start",
     Reason.UNDECLARED_TOOL: "the tool declares no needs, so it counts as needing all three",
-    Reason.OUTSIDE_MODEL_WITHOUT_INTERNET: "the model is outside and its provider not under contract",
+    Reason.OUTSIDE_MODEL_WITHOUT_INTERNET: "the model is outside, its provider not under contract",
     Reason.UNKNOWN_WORKSPACE: "this ledger does not know who wrote to the folder",
     Reason.HOST_NOT_LISTED: "the host, port, scheme or method is not on the list that applies",
     Reason.EGRESS_BUDGET: "the request carries more bytes than the domain may still send",

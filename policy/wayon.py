@@ -29,8 +29,8 @@ def _capabilities(request: AccessRequest) -> str:
             f"{show(request.taking)}, or give this agent another folder."
         )
     return (
-        f"go on with acts that take no more than {show(_room(request))}; leave what takes {show(request.taking)} to "
-        "another agent in a domain of its own."
+        f"go on with acts that take no more than {show(_room(request))}; leave what takes "
+        f"{show(request.taking)} to another agent in a domain of its own."
     )
 
 
