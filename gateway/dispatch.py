@@ -13,7 +13,6 @@ from ..sandbox.base import (
     Sandbox,
     SandboxCall,
 )
-from ..sandbox.container import SANDBOX_ID
 from ..sandbox.pool import Pool
 from ..sandbox.spec import Egress
 from .commands import entry as command_entry
@@ -49,7 +48,7 @@ class Dispatch:
         sandbox = self._pool.lease(spec)
         if spec.egress is Egress.TUNNEL:
             path = sandbox.exchange / _TUNNEL_SOCKET
-            self._egress.listen(path, f"sandbox_{sandbox.id[:12]}", self._exit, SANDBOX_ID)
+            self._egress.listen(path, f"sandbox_{sandbox.id[:12]}", self._exit, sandbox.uid)
         structured = spec.egress is Egress.STRUCTURED
         if not self._begin(call, sandbox):
             return CallResult(error=CallError("cancelled", "the run was cancelled"))
