@@ -65,19 +65,27 @@ class Settings:
     runtime: str = "runc"
 
     @property
+    def uid(self) -> int:
+        """The user of every process inside: the owner of the view. Never 0."""
+        return self.spec.mount.uid if self.spec.mount else SANDBOX_ID
+
+    @property
+    def gid(self) -> int:
+        """The one group of every process inside."""
+        return self.spec.mount.gid if self.spec.mount else SANDBOX_ID
+
+    @property
     def user(self) -> str:
-        """``uid:gid``, never 0."""
-        mount = self.spec.mount
-        return f"{mount.uid}:{mount.gid}" if mount else f"{SANDBOX_ID}:{SANDBOX_ID}"
+        """As the Engine takes it."""
+        return f"{self.uid}:{self.gid}"
 
     @property
     def tmpfs(self) -> str:
         """Mount options of the scratch: executable for the code capability only."""
         execute = "exec" if self.spec.exec is Exec.FREE else "noexec"
-        uid, gid = self.user.split(":")
         return (
             f"rw,nosuid,nodev,{execute},size={self.spec.limits.scratch},"
-            f"nr_inodes={_SCRATCH_FILES},mode=0700,uid={uid},gid={gid}"
+            f"nr_inodes={_SCRATCH_FILES},mode=0700,uid={self.uid},gid={self.gid}"
         )
 
     @property

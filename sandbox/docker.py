@@ -51,6 +51,11 @@ class DockerSandbox:
         return self._settings.exchange
 
     @property
+    def uid(self) -> int:
+        """The user it runs as."""
+        return self._settings.uid
+
+    @property
     def lost(self) -> bool:
         """Whether it is gone."""
         return self._destroy is None
@@ -135,8 +140,7 @@ class DockerBackend:
         self._images.add(image)
 
     def _start(self, settings: Settings) -> DockerSandbox:
-        uid = int(settings.user.partition(":")[0])
-        with Door(settings.exchange, uid) as door:
+        with Door(settings.exchange, settings.uid) as door:
             container = self._engine.create(configuration(settings), settings.name)
             self._engine.start(container)
             channel = Channel(door.accept(lambda: self._process(container), _CONNECT_SECONDS))

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ _STARTED = 30.0
 TRANSLATED: Mapping[type[Exception], type[SandboxError]] = {
     foreign.ImageNotFound: ImageMissing,
     foreign.DockerException: SandboxError,
+    foreign.StreamParseError: SandboxError,
     requests.exceptions.ConnectionError: EngineMissing,
     requests.exceptions.Timeout: EngineMissing,
     requests.exceptions.RequestException: SandboxError,
@@ -47,6 +49,8 @@ class Engine:
             raise EngineMissing(
                 f"DOCKER_HOST={self.address!r} is not a local engine; use a unix:// address"
             )
+        # Before the SDK does: it leaves the socket of a refused connection open.
+        _knock(self.address)
         with self._translated():
             self._api = docker.APIClient(
                 base_url=self.address, version="auto", timeout=int(timeout), max_pool_size=32
@@ -114,6 +118,15 @@ def translate(exc: Exception, *, image: str, where: str) -> SandboxError:
         return EngineMissing(MISSING.format(where=where))
     reason = getattr(exc, "explanation", None) or str(exc)
     return SandboxError(f"the container engine refused: {_one_line(reason)}")
+
+
+def _knock(address: str) -> None:
+    with socket.socket(socket.AF_UNIX) as knocking:
+        knocking.settimeout(_STARTED)
+        try:
+            knocking.connect(address.removeprefix("unix://"))
+        except OSError as exc:
+            raise EngineMissing(f"{MISSING.format(where=address)} ({exc.strerror})") from None
 
 
 def _unreachable(exc: Exception) -> bool:

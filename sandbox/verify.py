@@ -46,14 +46,13 @@ def findings(evidence: Evidence, settings: Settings) -> Iterator[Finding]:
 
 
 def _process(process: Process, settings: Settings) -> Iterator[Finding]:
-    uid, gid = (frozenset({int(part)}) for part in settings.user.split(":"))
     name = f"of process {process.pid}, the"
     checks = (
         ("seccomp mode", 2, process.seccomp),
         ("no_new_privs", True, process.no_new_privileges),
         ("capability masks", frozenset({"0" * 16}), process.capabilities),
-        ("users", uid, process.uids),
-        ("groups", gid, process.gids),
+        ("users", frozenset({settings.uid}), process.uids),
+        ("groups", frozenset({settings.gid}), process.gids),
     )
     for what, expected, found in checks:
         if expected != found:
