@@ -105,11 +105,6 @@ class Sandbox(Protocol):
         """Whether it is gone: closed, or found dead under a call. It never comes back."""
         ...
 
-    @property
-    def exchange(self) -> Path:
-        """The host's folder that it sees, read-only, as ``/run/trilemma``."""
-        ...
-
     def call(self, call: SandboxCall) -> CallResult:
         """Run one call and wait for it.
 
