@@ -11,7 +11,7 @@ import time
 
 from trilemma.errors import SandboxLost
 
-from .frames import Frame, FrameError, FrameReader
+from .frames import Frame, FrameReader
 
 
 class Endings:

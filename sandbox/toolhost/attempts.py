@@ -124,8 +124,9 @@ def _datagram_pair() -> None:
 
 
 def _other_interface() -> None:
-    names = {name for _, name in socket.if_nameindex()}
-    if not names - {"lo"}:
+    with open("/proc/net/dev") as table:
+        names = {line.partition(":")[0].strip() for line in table if ":" in line}
+    if names <= {"lo"}:
         raise OSError(0, "only lo")
 
 

@@ -4,9 +4,9 @@ import os
 import socket
 from typing import Any, NoReturn
 
-from . import catalog, command, kernel, lock, modules
+from . import catalog, command, kernel, lock, modules, relay
 from .context import Context
-from .errors import BadArguments, CallFailed, NotFound, ResultTooLarge
+from .errors import CallFailed, NotFound, ResultTooLarge
 from .frames import Frame, FrameError, FrameReader, FrameTooLong, send
 from .settings import SCRATCH, WORKSPACE, Settings
 
@@ -54,6 +54,8 @@ def _answer(reader: FrameReader, context: Context) -> Frame:
         frame = reader.read()
         if frame is None:
             os._exit(0)  # The gateway gave the call up.
+        if context.settings.egress == "tunnel":
+            relay.start()
         return {"value": _run(frame["entry"], frame["arguments"], context)}
     except CallFailed as error:
         return _error(error.code, str(error))

@@ -5,6 +5,7 @@ own; the tool host hands that to a child forked ahead of time and only watches h
 Being process 1 it cannot be killed from inside; when it exits, the kernel kills all the others.
 """
 
+import contextlib
 import gc
 import os
 import resource
@@ -74,10 +75,9 @@ class ToolHost:
             raise FrameError("one call at a time")
         child = self._take_spare()
         child.call, child.report = call, report
-        try:
+        # One that is already dead ends like any other, and that is reported.
+        with contextlib.suppress(OSError):
             socket.send_fds(child.link, [b"1"], fds)
-        except OSError:
-            pass  # Already dead; its ending is reported like any other.
         for fd in fds:
             os.close(fd)
         self._running[call] = child
@@ -178,6 +178,9 @@ def configure(control: socket.socket, reader: FrameReader) -> Settings:
 
 def main(arguments: list[str]) -> int:
     """Connect to the gateway and serve it until it goes away."""
+    if os.getpid() != 1:
+        # It kills every other process between calls.
+        sys.exit("the tool host must be process 1 of a container")
     # As process 1 the default action means that no signal from inside does anything.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     control = socket.socket(socket.AF_UNIX)

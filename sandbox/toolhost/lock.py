@@ -29,10 +29,11 @@ ALWAYS = (
     Rule("clone", tests=(Test(0, _CLONE_NAMESPACES, 0, equal=False),)),
     # A workspace's identity mark is an extended attribute.
     *(
-        Rule(name, errno.EOPNOTSUPP)
-        for name in ("setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr")
-        + ("lremovexattr", "fremovexattr", "removexattrat")
+        Rule(call, errno.EOPNOTSUPP)
+        for call in ("setxattr", "lsetxattr", "fsetxattr", "setxattrat")
     ),
+    *(Rule(call, errno.EOPNOTSUPP) for call in ("removexattr", "lremovexattr", "fremovexattr")),
+    Rule("removexattrat", errno.EOPNOTSUPP),
     Rule("socketpair", tests=(_PAIR,)),
 )
 

@@ -1,8 +1,111 @@
-"""Shipped tool modules: compiled and run in a call's child, and nowhere else."""
+"""Shipped tool modules: compiled and run in a call's child, after the lock, nowhere else."""
 
+import ast
+import sys
+import traceback
+import types
 from typing import Any
+
 from .context import Context
+from .declared import Tool, trilemma_module
+from .errors import BadArguments, CallFailed, NotFound
+from .hints import SignatureError
+from .signature import describe as describe_function, keywords
 
 
-def describe(arguments: dict[str, Any], context: Context) -> Any: ...
-def call(name: str, function: str, arguments: dict[str, Any], context: Context) -> Any: ...
+def describe(arguments: dict[str, Any], context: Context) -> list[dict[str, Any]]:
+    """The tools of a module as data: what a gateway needs to offer them.
+
+    ``imports`` names the modules to load before the lock; afterwards C extensions cannot be.
+    """
+    name = arguments.get("module")
+    if not isinstance(name, str):
+        raise BadArguments(f"module must be the name of a tool module, not {name!r}")
+    module = _load(name, context)
+    imports = _imports(_source(name, context))
+    return [
+        _described(attribute, value) | {"imports": imports}
+        for attribute, value in vars(module).items()
+        if isinstance(value, Tool) and value.function.__module__ == name
+    ]
+
+
+def call(name: str, function: str, arguments: dict[str, Any], context: Context) -> Any:
+    """Call one function of a module."""
+    module = _load(name, context)
+    found = vars(module).get(function)
+    plain = found.function if isinstance(found, Tool) else found
+    if not isinstance(plain, types.FunctionType):
+        raise NotFound(f"tool module {name!r} has no function {function!r}")
+    try:
+        prepared = keywords(plain, arguments)
+    except SignatureError as error:
+        raise CallFailed(str(error)) from None
+    try:
+        return plain(**prepared)
+    except MemoryError:
+        raise
+    except BaseException as error:  # Also SystemExit: a tool's end is a result.
+        raise CallFailed(_told(error, name)) from None
+
+
+def _source(name: str, context: Context) -> str:
+    for module in context.settings.modules:
+        if module.name == name:
+            return module.source
+    raise NotFound(f"this sandbox was not given a tool module {name!r}")
+
+
+def _load(name: str, context: Context) -> types.ModuleType:
+    source = _source(name, context)
+    sys.modules["trilemma"] = trilemma_module()
+    module = types.ModuleType(name)
+    # Where dataclasses and type hints look a class's module up.
+    sys.modules[name] = module
+    try:
+        exec(compile(source, _file(name), "exec", dont_inherit=True), module.__dict__)
+    except MemoryError:
+        raise
+    except BaseException as error:
+        raise CallFailed(f"the tool module cannot be loaded: {_told(error, name)}") from None
+    return module
+
+
+def _described(attribute: str, tool: Tool) -> dict[str, Any]:
+    try:
+        described = describe_function(tool.function)
+    except SignatureError as error:
+        raise CallFailed(str(error)) from None
+    return {
+        "name": tool.name,
+        "function": attribute,
+        "description": described.description,
+        "needs": None if tool.needs is None else list(tool.needs),
+        "parameters": described.parameters,
+    }
+
+
+def _imports(source: str) -> list[str]:
+    """The modules that the source names in import statements, wherever they stand."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+    return sorted(names - {"trilemma"})
+
+
+def _file(name: str) -> str:
+    return f"<tool module {name}>"
+
+
+def _told(error: BaseException, name: str) -> str:
+    """The error and the module's line that it came from."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == _file(name)
+    ]
+    place = f" (line {lines[-1]} of the tool's source)" if lines else ""
+    return f"{type(error).__name__}: {error}{place}"

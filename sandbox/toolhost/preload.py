@@ -8,7 +8,7 @@ import sys
 
 from .settings import Settings
 
-SITE = "/opt/trilemma/site"
+SITES = ("/usr/local/lib/python3.11/dist-packages", "/usr/lib/python3/dist-packages")
 """Where an image keeps the Python packages that were built into it."""
 
 # C extensions of the standard library, by the modules people import them through.
@@ -42,8 +42,8 @@ _EFFECTS = frozenset({"antigravity", "this", "idlelib", "turtledemo", "turtle", 
 
 def preload(settings: Settings) -> list[str]:
     """Import what this profile needs; returns the names asked for that are not there."""
-    if os.path.isdir(SITE):
-        sys.path.append(SITE)
+    # Without site, which would also run whatever .pth files say.
+    sys.path.extend(filter(os.path.isdir, SITES))
     if settings.exec != "free":
         _import_all(LOCKED)
     if settings.egress == "structured":

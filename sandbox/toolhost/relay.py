@@ -26,7 +26,8 @@ PROXY = {
 
 
 def start() -> None:
-    """Fork the relay; it listens when this returns."""
+    """Fork the relay; it listens when this returns, and this process's clients know of it."""
+    os.environ.update(PROXY)
     try:
         listener = socket.create_server(_ADDRESS, backlog=64)
     except OSError as error:

@@ -6,7 +6,7 @@ from typing import Any
 from .frames import Frame, FrameError
 
 WORKSPACE = "/workspace"
-SCRATCH = "/tmp"  # noqa: S108  the sandbox's own tmpfs
+SCRATCH = "/tmp"
 
 
 @dataclass(frozen=True, slots=True)
