@@ -120,3 +120,7 @@ class Gateway(Protocol):
     async def close(self) -> None:
         """End every session and destroy every sandbox."""
         ...
+
+    def abandon(self) -> None:
+        """End at interpreter exit: whatever is left is cleaned up by others."""
+        ...

@@ -176,6 +176,17 @@ class LocalGateway:
             machinery.janitor.close(clean=True)
         self.enforcement.ledger.close()
 
+    def abandon(self) -> None:
+        """End at interpreter exit, where no thread can start any more: the janitor cleans up."""
+        with self._lock:
+            machinery, self._machinery = self._machinery, None
+            egress, self._egress = list(self._egress.values()), {}
+            self._closed = True
+        for exit in egress:
+            exit.close()
+        if machinery is not None:
+            machinery.janitor.close(clean=False)
+
     def _assemble(
         self,
         machinery: Machinery,

@@ -57,7 +57,7 @@ class CommandTool(Frozen):
     command: ToolName
     """The tool's name."""
     description: str
-    executable: Annotated[str, Field(pattern=r"^/[^\0]+$")]
+    executable: Annotated[str, Field(pattern=r"^/[^\x00]+$")]
     """Absolute path inside the image."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """Hash of that file. ``trilemma image hash PATH`` prints it."""

@@ -187,10 +187,11 @@ def _limits(settings: Settings) -> dict[str, Any]:
 
 
 def _bind(source: Path, target: str, *, read_only: bool) -> dict[str, Any]:
-    return {
+    bind = {
         "Type": "bind",
         "Source": str(source),
         "Target": target,
-        "ReadOnly": read_only,
         "BindOptions": {"Propagation": "rprivate"},
     }
+    # The Engine leaves out what is false, and what it reports is compared with this.
+    return bind | {"ReadOnly": True} if read_only else bind

@@ -125,4 +125,4 @@ def default_client() -> Client:
 
 def _close_default() -> None:
     while _default:
-        asyncio.run(_default.pop().close())
+        _default.pop().gateway.abandon()
