@@ -55,6 +55,7 @@ class Handle:
             LedgerError: the ledger cannot be written, or is not the file it was.
 
         """
+        self._check()
         with self._lock.hold(), database.translated(self.path):
             self._check()
             self._synchronous(durability)
@@ -83,8 +84,8 @@ class Handle:
 
     def checkpoint(self) -> None:
         """Put everything that is committed on disk."""
+        self._check()
         with self._lock.hold(), database.translated(self.path):
-            self._check()
             self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def close(self) -> None:

@@ -72,6 +72,8 @@ def _replay(view: View) -> Replay:
     replay = Replay()
     head = Head(0, GENESIS)
     for row, joins in view.rows():
+        if row.seq != head.seq + 1:
+            raise LedgerTampered(f"event {head.seq + 1}: it is missing")
         try:
             _check_event(row, joins, head, replay)
         except TrilemmaError as error:
@@ -84,8 +86,6 @@ def _replay(view: View) -> Replay:
 
 
 def _check_event(row: EventRow, joins: Sequence[JoinRow], before: Head, replay: Replay) -> None:
-    if row.seq != before.seq + 1:
-        raise LedgerTampered(f"event {before.seq + 1} is missing")
     if chain_hash(before.hash, row, joins) != row.hash:
         raise LedgerTampered("its hash does not fit: it, or the event before it, was changed")
     found = recorded(row, joins)

@@ -50,11 +50,11 @@ class View:
         after, held = self._cache.held.get(domain, (0, Held()))
         if after >= self.head.seq:
             return held
-        span = {"domain": domain, "after": after, "upto": self.head.seq}
+        span: dict[str, str | int] = {"domain": domain, "after": after, "upto": self.head.seq}
         for row in self._all(sql.TAKES, span):
             held = take(held, Taken(*row))
-        if sums := dict(self._all(sql.CHARGES, span)):
-            held = charge(held, sums)
+        if sums := self._all(sql.CHARGES, span):
+            held = charge(held, dict(sums))
         if touches := [JoinRow(*row) for row in self._all(sql.TOUCHES, span)]:
             held = replace(held, opened=touch(held.opened, touches))
         if self.head.seq <= self._committed:
@@ -67,7 +67,7 @@ class View:
         after, state = self._cache.workspaces.get(name, none)
         if after >= self.head.seq:
             return state
-        span = {"workspace": name, "after": after, "upto": self.head.seq}
+        span: dict[str, str | int] = {"workspace": name, "after": after, "upto": self.head.seq}
         state = join(state, (JoinRow(*row) for row in self._all(sql.JOINS_INTO, span)))
         if self.head.seq <= self._committed:
             self._cache.workspaces[name] = (self.head.seq, state)

@@ -1,0 +1,45 @@
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from trilemma.gateway.ledger import statements
+from trilemma.gateway.ledger.rows import EventRow, JoinRow
+from trilemma.gateway.ledger.schema import events, joins, sqlite_ddl
+
+
+def test_the_running_ledger_has_the_tables_of_the_schema() -> None:
+    assert sorted(statements.TABLES) == sorted(sqlite_ddl())
+
+
+def test_rows_have_the_columns_of_the_schema_in_their_order() -> None:
+    assert EventRow._fields == tuple(events.columns.keys())
+    assert JoinRow._fields == tuple(joins.columns.keys())
+
+
+def test_the_running_ledger_does_not_load_sqlalchemy() -> None:
+    code = "import sys, trilemma.gateway.ledger.store; sys.exit('sqlalchemy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["HEAD", "TAKES", "CHARGES", "TOUCHES", "JOINS_INTO", "JOINS_OF", "STAGES"]
+    + ["SESSION_STAGES", "OF_CALL", "HASH_AT", "EVENTS_AFTER"],
+)
+def test_what_a_call_asks_is_answered_by_an_index(name: str) -> None:
+    connection = sqlite3.connect(":memory:")
+    for table in statements.TABLES:
+        connection.execute(table)
+    values = dict.fromkeys(
+        ["domain", "after", "upto", "workspace", "first", "last", "call", "session", "seq"], 0
+    )
+    plan = connection.execute(
+        f"EXPLAIN QUERY PLAN {getattr(statements, name)}", {**values, "limit": 1}
+    ).fetchall()
+    connection.close()
+    steps = [row[3] for row in plan]
+    # The head is the last entry of the table: a scan that ends at its first step.
+    assert steps[0].startswith("SCAN events" if name == "HEAD" else "SEARCH"), steps
+    assert not any(step.startswith("SCAN") for step in steps[1:]), steps
