@@ -155,7 +155,7 @@ def _read(wanted: Any, value: Any) -> Any:
 
 
 def _read_object(wanted: type, value: Any) -> Any:
-    names = [each.name for each in fields(wanted)]  # type: ignore[arg-type]
+    names = [each.name for each in fields(wanted)]
     if not isinstance(value, dict) or set(value) != set(names):
         raise BadFrame(f"a control frame lacks fields of {wanted.__name__}, or has others")
     hints = _hints(wanted)

@@ -102,13 +102,15 @@ class Inbound:
             self.cut()
             return
         text = f"{failure}\n".encode()
-        fields = (
+        fields = [
             HeaderField(b"content-type", b"text/plain; charset=utf-8"),
             HeaderField(b"content-length", str(len(text)).encode()),
             HeaderField(OUTCOME_FIELD.encode(), str(failure.outcome).encode()),
-        )
+        ]
+        if failure.outcome is Outcome.MALFORMED:
+            # Where one request ends and the next begins is in doubt: no second one is read.
+            fields.append(HeaderField(b"connection", b"close"))
         await self.begin(failure.status, fields)
-        # A refused HEAD has no body; h11 knows, but not where no request could be read.
         await self.data(text)
         await self.end()
 

@@ -1,7 +1,7 @@
 """The other side of an exchange: one request out on a fresh connection, one response back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 
 import h11
@@ -55,7 +55,7 @@ class Outbound:
         fields = tuple(HeaderField(name, value) for name, value in event.headers)
         return OutboundResponse(event.status_code, fields)
 
-    async def body(self) -> AsyncIterator[bytes]:
+    async def body(self) -> AsyncGenerator[bytes]:
         """The body, piece by piece; a body that ends early raises."""
         while isinstance(event := await self._event(), h11.Data):
             yield bytes(event.data)
