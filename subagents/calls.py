@@ -23,7 +23,7 @@ PER_REPLY = 64
 class CallTool(Protocol):
     """Calls a tool, through the gateway, which also decides on tools that were not offered."""
 
-    async def __call__(self, call: ToolCall) -> ToolOutcome:
+    async def __call__(self, call: ToolCall, /) -> ToolOutcome:
         """Run one call. Cancelling it kills the call.
 
         Raises:

@@ -28,6 +28,7 @@ class CallModel(Protocol):
         messages: Sequence[Message],
         tools: Sequence[FunctionTool],
         on_text: Callable[[str], None],
+        /,
     ) -> Reply:
         """Answer the conversation.
 
@@ -118,8 +119,9 @@ class _Run:
 
         """
         runner = ToolRunner(self.call_tool, self.emit)
+        clock = asyncio.timeout(self.limits.seconds)
         try:
-            async with asyncio.timeout(self.limits.seconds) as clock:
+            async with clock:
                 while await self.step(runner):
                     pass
         except TimeoutError:

@@ -1,6 +1,6 @@
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from trilemma.inference.gullible import GullibleModel
 from trilemma.inference.messages import FunctionTool, Message, Reply, ToolCall, Usage
 from trilemma.policy.capability import Capability
 from trilemma.subagents import loop
-from trilemma.subagents.calls import AT_ONCE, PER_REPLY
+from trilemma.subagents.calls import AT_ONCE, PER_REPLY, CallTool
 from trilemma.subagents.events import (
     Event,
     Finished,
@@ -72,7 +72,7 @@ async def go(
     task: str = "go",
     *,
     model: CallModel = gullible,
-    tool: Callable[[ToolCall], Awaitable[ToolOutcome]] = echo,
+    tool: CallTool = echo,
     limits: RunLimits = FIFTY_STEPS,
     record: Recorded | None = None,
     instructions: str = "",
