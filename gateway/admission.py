@@ -1,0 +1,156 @@
+"""From an agent's spec to a running session: everything that can refuse it, in order."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from trilemma.errors import SpecError
+
+from ..inference.names import resolve_model
+from ..policy.capability import Capability, CapabilitySet, ordered
+from ..policy.operator import OperatorPolicy
+from .calls import Calls
+from .catalog import definitions, fitting
+from .destinations import Destinations
+from .dispatch import Dispatch
+from .egress import DomainEgress, Exit
+from .enforcement import Actor, Enforcement
+from .inputs import take_labels
+from .interface import Approve
+from .ledger.events import Event, Kind
+from .machinery import Machinery, image
+from .models import ModelCalls
+from .profiles import SandboxPlan, limits
+from .schemas import AgentSpec
+from .session import LocalSession
+from .tools import ToolDefinition
+from .workspaces.opened import OpenWorkspace
+from .workspaces.opening import Mode, Opening, Origin
+
+
+@dataclass(frozen=True)
+class Admission:
+    """One agent that asks to be run."""
+
+    spec: AgentSpec
+    actor: Actor
+    brings: CapabilitySet
+    """Labels of the results that its task was made from."""
+    new_domain: bool
+    layer: str | None
+    approve: Approve | None
+
+    def models(self, enforcement: Enforcement, policy: OperatorPolicy) -> ModelCalls:
+        """The agent's model, checked before anything is started for it.
+
+        Raises:
+            SpecError: there is no such model.
+            Denied: its grants could never allow the first call.
+        """
+        model = resolve_model(self.spec.model)
+        contract = model.ref.provider in policy.providers.under_contract
+        models = ModelCalls(enforcement, self.actor, model, contract)
+        models.check()
+        return models
+
+    def admit(
+        self,
+        enforcement: Enforcement,
+        policy: OperatorPolicy,
+        machinery: Machinery,
+        models: ModelCalls,
+        egress: DomainEgress,
+        workers: ThreadPoolExecutor,
+        release: Callable[[LocalSession], None],
+    ) -> LocalSession:
+        """Record the session, open what it needs, and hand it over.
+
+        Raises:
+            SpecError, Denied, WorkspaceError, SandboxError: it is refused; nothing stays open.
+        """
+        tools = definitions(self.spec, machinery.describe)
+        self._record_opened(enforcement, machinery)
+        workspace = None
+        try:
+            take_labels(enforcement, self.actor, self.brings)
+            workspace = self._open_workspace(enforcement, machinery)
+            exit = Exit(self.actor, Destinations(self.spec.hosts, policy.egress.allow))
+            plan = self._plan(tools, workspace)
+            dispatch = Dispatch(machinery.pool, plan, egress, exit)
+            named = {tool.name: tool for tool in tools}
+            calls = Calls(enforcement, self.actor, named, dispatch.run, self.approve)
+        except BaseException:
+            if workspace is not None:
+                workspace.close()
+            self._record_refused(enforcement)
+            raise
+        offered = fitting(tools, self.actor.grants)
+        if self.actor.grants is not None:
+            dispatch.prewarm(offered, self.actor.grants)
+        return LocalSession(
+            self.actor,
+            enforcement,
+            [tool.offer for tool in offered],
+            calls,
+            models,
+            dispatch,
+            workspace,
+            workers,
+            release,
+        )
+
+    def _plan(
+        self, tools: tuple[ToolDefinition, ...], workspace: OpenWorkspace | None
+    ) -> SandboxPlan:
+        modules = {tool.module.name: tool.module for tool in tools if tool.module is not None}
+        grants = self.actor.grants
+        may_run = grants is None or Capability.CODE in grants
+        return SandboxPlan(
+            domain=self.actor.domain,
+            session=self.actor.session,
+            locked_image=image("base"),
+            code_image=self.spec.image or image("code"),
+            limits=limits(self.spec.sandbox),
+            mount=workspace.view(exec=False).mount if workspace else None,
+            executable_mount=workspace.view(exec=True).mount if workspace and may_run else None,
+            modules=tuple(modules.values()),
+        )
+
+    def _open_workspace(
+        self, enforcement: Enforcement, machinery: Machinery
+    ) -> OpenWorkspace | None:
+        wanted = self.spec.workspace
+        if wanted is None:
+            if self.layer is not None:
+                raise SpecError(f"layer {self.layer!r} needs an agent with a workspace")
+            return None
+        opening = Opening(
+            path=self.spec.base / Path(wanted.path).expanduser(),
+            principal=self.actor.principal,
+            domain=self.actor.domain,
+            session=self.actor.session,
+            grants=self.actor.grants,
+            origin=None if wanted.origin is None else Origin(wanted.origin),
+            mode=Mode(wanted.mode),
+            layer=self.layer,
+        )
+        return machinery.workspaces.open(opening, enforcement.point.decide)
+
+    def _record_opened(self, enforcement: Enforcement, machinery: Machinery) -> None:
+        if self.new_domain:
+            enforcement.record(self.actor, Event(kind=Kind.DOMAIN_OPENED, what="its own domain"))
+        grants = self.actor.grants
+        body = {
+            "instance": machinery.runtime.instance,
+            "agent": self.spec.name,
+            "model": self.spec.model,
+            "grants": None if grants is None else [str(c) for c in ordered(grants)],
+            "policy": enforcement.point.digest,
+        }
+        opened = Event(kind=Kind.SESSION_OPENED, what=f"agent {self.spec.name}", body=body)
+        enforcement.record(self.actor, opened)
+
+    def _record_refused(self, enforcement: Enforcement) -> None:
+        body = {"reason": "refused"}
+        enforcement.record(self.actor, Event(kind=Kind.SESSION_CLOSED, what="session", body=body))

@@ -1,0 +1,94 @@
+"""What runs outside this process on a gateway's behalf, started once and ended once."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from trilemma.errors import ImageMissing, SpecError
+
+from ..policy.capability import NONE
+from ..sandbox import images
+from ..sandbox.base import CallResult, ModuleEntry, SandboxCall
+from ..sandbox.docker import DockerBackend
+from ..sandbox.janitor import Janitor
+from ..sandbox.pool import Pool
+from ..sandbox.runtime import RuntimeDir
+from ..sandbox.spec import Egress, Exec, SandboxSpec, ToolModule
+from ..sandbox.views import ViewMaker
+from .enforcement import new_id
+from .ledger.store import Ledger
+from .settings import Settings
+from .workspaces.registry import Workspaces
+
+_DESCRIBE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Machinery:
+    """The runtime directory, the janitor, the container engine and what stands on them."""
+
+    runtime: RuntimeDir
+    janitor: Janitor
+    backend: DockerBackend
+    pool: Pool
+    workspaces: Workspaces
+
+    @classmethod
+    def start(cls, settings: Settings, ledger: Ledger) -> Self:
+        """Start everything.
+
+        Raises:
+            EngineMissing: no container engine answers.
+            SandboxError: the runtime directory cannot be used.
+        """
+        runtime = RuntimeDir.create(settings.runtime)
+        # Before anything is made that it would have to clean up.
+        janitor = Janitor.start(runtime)
+        try:
+            backend = DockerBackend(runtime)
+        except BaseException:
+            janitor.close(clean=True)
+            raise
+        own = (settings.state, settings.config, settings.runtime)
+        workspaces = Workspaces(ledger, settings.layers, ViewMaker(runtime.path), own=own)
+        return cls(runtime, janitor, backend, Pool(backend, blanks=settings.warm), workspaces)
+
+    def describe(self, module: ToolModule) -> list[dict[str, Any]]:
+        """Import a tool file in a sandbox that can do nothing, and take its word as text.
+
+        Raises:
+            SpecError: the file cannot be imported, or describes no tools.
+        """
+        nothing = SandboxSpec(NONE, Exec.NEVER, Egress.NONE, None, image("base"), modules=(module,))
+        sandbox = self.backend.create(nothing)
+        try:
+            entry = ModuleEntry(module.name, "describe")
+            result = sandbox.call(SandboxCall(new_id("call"), entry, {}, _DESCRIBE_SECONDS))
+        finally:
+            sandbox.close()
+        return _described(result)
+
+    def close(self) -> None:
+        """End everything, wait until it is gone. Never raises."""
+        self.pool.close()
+        self.backend.close()
+        self.janitor.close(clean=True)
+
+
+def image(kind: images.Kind) -> str:
+    """The id of the image of that kind on this machine.
+
+    Raises:
+        ImageMissing: it was not built yet.
+    """
+    found = images.find(kind)
+    if found is None:
+        raise ImageMissing(f"the {kind} image is not on this machine; run: trilemma image build")
+    return found
+
+
+def _described(result: CallResult) -> list[dict[str, Any]]:
+    if result.error is not None:
+        raise SpecError(f"the tool file cannot be used: {result.error.message}")
+    if not isinstance(result.value, list) or not all(isinstance(e, dict) for e in result.value):
+        raise SpecError("the tool file describes no tools")
+    return result.value
