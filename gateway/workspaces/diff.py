@@ -1,0 +1,181 @@
+"""Read a layer: the overlay's upper folder against the folder below it, path by path.
+
+Both may be changing while this reads. That is fine, since applying checks every hash again. The
+upper folder was written by an agent, so nothing in it is followed.
+"""
+
+import os
+import stat
+from contextlib import ExitStack
+from pathlib import PurePosixPath
+
+from ...sandbox.beneath import directory, open_beneath
+from ...sandbox.folder import Folder
+from .attention import runs_by_itself
+from .changes import Change, Changes, Entry, Kind, Refused, printable
+from .layers import Layer
+from .look import SpecialFile, look
+from .mark import FILE as MARK_FILE
+
+_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
+
+
+def diff(layer: Layer, folder: Folder) -> Changes:
+    """What applying the layer would do to the folder as it is now.
+
+    Raises:
+        WorkspaceError: the folder was replaced.
+    """
+    with ExitStack() as stack:
+        base = folder.open(os.O_RDONLY)
+        stack.callback(os.close, base)
+        reader = _Reader(layer, base)
+        if layer.upper.is_dir():
+            upper = os.open(layer.upper, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            stack.callback(os.close, upper)
+            reader.read(upper)
+    reader.changes.sort(key=lambda change: (not change.runs, change.path))
+    return Changes(
+        layer=layer.id,
+        workspace=layer.workspace,
+        folder=folder.path,
+        changes=tuple(reader.changes),
+        refused=tuple(reader.refused),
+    )
+
+
+class _Reader:
+    def __init__(self, layer: Layer, base: int) -> None:
+        self.changes: list[Change] = []
+        self.refused: list[Refused] = []
+        self._layer = layer
+        self._base = base
+
+    def read(self, upper: int) -> None:
+        waiting = [""]
+        while waiting:
+            parent = waiting.pop()
+            try:
+                with directory(upper, parent) as opened:
+                    names = sorted(os.listdir(opened))
+                    for name in names:
+                        path = f"{parent}/{name}" if parent else name
+                        if self._entry(upper, path, os.lstat(name, dir_fd=opened)):
+                            waiting.append(path)
+                    if _is_opaque(opened) and parent:
+                        self._gone_below(parent, keep=set(names))
+            except OSError as error:
+                self._refuse(parent, f"it cannot be read: {error.strerror}")
+
+    def _entry(self, upper: int, path: str, found: os.stat_result) -> bool:
+        """Note one entry of the upper folder; True for a directory that is to be entered."""
+        if path == MARK_FILE:
+            self._refuse(path, "it is the workspace's identity mark")
+            return False
+        try:
+            old = look(self._base, path)
+            if _is_whiteout(found):
+                self._gone(path, old)
+                return False
+            new = look(upper, path)
+        except SpecialFile:
+            self._refuse(path, "it is, or hides, a socket, fifo or device")
+            return False
+        except OSError as error:
+            self._refuse(path, f"it cannot be read: {error.strerror}")
+            return False
+        if new is None:
+            return False
+        if new.kind is Kind.LINK and _leaves(path, new.target):
+            self._refuse(path, f"it links out of the folder, to {printable(new.target)!r}")
+            return False
+        if old is not None and old.kind is Kind.DIRECTORY and new.kind is not Kind.DIRECTORY:
+            self._gone_below(path, keep=set())
+        if new != old:
+            self._note(path, old, new)
+        return new.kind is Kind.DIRECTORY
+
+    def _gone(self, path: str, old: Entry | None) -> None:
+        if old is None:
+            return
+        if old.kind is Kind.DIRECTORY:
+            self._gone_below(path, keep=set())
+        self._note(path, old, None)
+
+    def _gone_below(self, path: str, keep: set[str]) -> None:
+        """Every entry of the folder's directory ``path``, but what the layer has there as well."""
+        if not self._is_directory(path):
+            return
+        for child in self._children(path):
+            if child in keep:
+                continue
+            inner = f"{path}/{child}"
+            try:
+                self._gone(inner, look(self._base, inner))
+            except SpecialFile:
+                self._refuse(inner, "a socket, fifo or device in a deleted directory stays")
+            except OSError as error:
+                self._refuse(inner, f"it cannot be read: {error.strerror}")
+
+    def _is_directory(self, path: str) -> bool:
+        try:
+            found = look(self._base, path)
+        except (OSError, SpecialFile):
+            return False
+        return found is not None and found.kind is Kind.DIRECTORY
+
+    def _children(self, path: str) -> list[str]:
+        try:
+            with directory(self._base, path) as opened:
+                return sorted(os.listdir(opened))
+        except OSError as error:
+            self._refuse(path, f"it cannot be read: {error.strerror}")
+            return []
+
+    def _note(self, path: str, old: Entry | None, new: Entry | None) -> None:
+        runs = runs_by_itself(path, new, old)
+        self.changes.append(Change(path, old, new, runs, self._is_stale(path, old)))
+
+    def _is_stale(self, path: str, old: Entry | None) -> bool:
+        if old is None or old.kind is Kind.DIRECTORY:
+            return False
+        if old.sha256 and self._layer.applied.get(printable(path)) == old.sha256:
+            return False
+        try:
+            found = open_beneath(self._base, path, os.O_PATH)
+        except OSError:
+            return False
+        try:
+            return os.fstat(found).st_ctime_ns > self._layer.begun
+        finally:
+            os.close(found)
+
+    def _refuse(self, path: str, why: str) -> None:
+        self.refused.append(Refused(path, why))
+
+
+def _is_whiteout(found: os.stat_result) -> bool:
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+
+
+def _is_opaque(directory: int) -> bool:
+    for name in _OPAQUE:
+        try:
+            if os.getxattr(directory, name) == b"y":
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _leaves(path: str, target: str) -> bool:
+    """Whether a link at ``path`` may lead out of the folder.
+
+    Going up is told by the text alone only at its beginning: behind another link it leads
+    anywhere.
+    """
+    parts = PurePosixPath(target).parts
+    ups = parts.count("..")
+    if target.startswith("/") or ups > len(PurePosixPath(path).parts) - 1:
+        return True
+    return parts[:ups] != ("..",) * ups

@@ -1,0 +1,78 @@
+"""Which workspace a folder is, from its mark and from what the ledger saw of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trilemma.errors import WorkspaceError
+
+from ...sandbox.folder import Folder
+from .mark import Mark, read_mark
+from .places import Place, Places
+from .roots import overlaps
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What is known of a folder."""
+
+    workspace: str | None
+    """The workspace it is; None where it is new, or where nobody can say."""
+    known: bool
+    """False where nobody can say who wrote to it: it counts as written by all three."""
+    why: str = ""
+    """What was found, where it is not known."""
+
+
+NEW = Identity(None, known=True)
+
+Vouches = Callable[[Mark], bool]
+"""Whether this ledger wrote that mark and still has the event that it names."""
+
+
+def identify(folder: Folder, places: Places, vouches: Vouches) -> Identity:
+    """Which workspace the folder is.
+
+    A mark must be this ledger's. Without one, a folder that the ledger saw before, by what it is
+    or by where it lies, is what it was: taking the mark away sheds nothing.
+
+    Raises:
+        WorkspaceError: the folder overlaps another workspace, or was replaced.
+    """
+    mark, place = read_mark(folder), Place.of(folder)
+    found = _of_mark(mark, place, places, vouches) if mark else _of_place(place, places)
+    _refuse_overlap(folder.path, found.workspace, places)
+    return found
+
+
+def _of_mark(mark: Mark, place: Place, places: Places, vouches: Vouches) -> Identity:
+    if not vouches(mark):
+        return Identity(
+            None,
+            known=False,
+            why="its identity mark is not this ledger's: another ledger wrote it, this one was "
+            "deleted or rolled back since, or somebody forged it",
+        )
+    seen = places.of_folder(place)
+    if seen is not None and seen != mark.workspace:
+        return Identity(
+            None,
+            known=False,
+            why=f"its mark says it is {mark.workspace!r}, but this ledger knows it as {seen!r}",
+        )
+    return Identity(mark.workspace, known=True)
+
+
+def _of_place(place: Place, places: Places) -> Identity:
+    seen = places.of_folder(place) or places.of_path(place.path)
+    return NEW if seen is None else Identity(seen, known=True)
+
+
+def _refuse_overlap(path: Path, workspace: str | None, places: Places) -> None:
+    for sighting in places:
+        other = sighting.place
+        if sighting.workspace != workspace and overlaps(path, other.path) and other.path.is_dir():
+            raise WorkspaceError(
+                f"workspace {str(path)!r} overlaps {str(other.path)!r}, another workspace; files "
+                "in both would have two labels. Open that folder instead, or move one of them out"
+            )

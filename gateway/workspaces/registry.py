@@ -1,0 +1,209 @@
+"""Open and declare workspaces. Every label is in the ledger before anything is mounted."""
+
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from trilemma.errors import Denied, WorkspaceError
+
+from ...policy.capability import ALL, NONE, CapabilitySet
+from ...policy.decision import Decision
+from ...policy.explain import explain
+from ...policy.request import AccessRequest
+from ...sandbox.folder import Folder
+from ...sandbox.views import ViewMaker
+from ..ledger.events import Event, Head, Kind
+from ..ledger.fold import Held
+from ..ledger.store import Ledger
+from ..ledger.view import View as LedgerView
+from . import records
+from .identity import Identity, identify
+from .layers import Layer, Layers
+from .mark import Mark, write_mark
+from .opened import OpenWorkspace
+from .opening import Mode, Opening, Origin
+from .places import Place, Places, read_places
+from .roots import refuse_root
+from .vouch import Vouching
+
+Decide = Callable[[AccessRequest], Decision]
+
+
+class Workspaces:
+    """The workspaces that one ledger knows. Safe between threads and between processes."""
+
+    def __init__(
+        self, ledger: Ledger, layers: Path, views: ViewMaker, *, own: Iterable[Path] = ()
+    ) -> None:
+        """``own`` are Trilemma's folders, which no workspace may hold or lie in."""
+        self.layers = Layers(layers)
+        self._ledger = ledger
+        self._views = views
+        self._own = (layers, *own)
+        self._vouches = Vouching(ledger)
+        self._seen = Places()
+        self._lock = threading.Lock()
+
+    def open(self, opening: Opening, decide: Decide) -> OpenWorkspace:
+        """Open a folder for a session: its label joins the domain, the domain's its layer.
+
+        Nothing is mounted yet; :meth:`OpenWorkspace.view` does that.
+
+        Raises:
+            Denied: the domain cannot absorb the label, or nobody can say what it is.
+            WorkspaceError: the folder or the layer cannot be opened, or is in use.
+            LedgerError: it cannot be recorded.
+        """
+        folder = Folder.at(opening.path)
+        refuse_root(folder.path, self._own)
+        identity, first = self._identity(folder, opening)
+        if identity.workspace is None:
+            raise self._unknown(folder, identity, opening, decide)
+        layer = self._layer(identity.workspace, folder, opening)
+        try:
+            self._reserve(identity.workspace, folder, layer, opening, decide)
+        except BaseException:
+            if layer is not None and opening.layer is None:
+                self.layers.remove(layer)
+            raise
+        return OpenWorkspace(
+            self._ledger,
+            self._views,
+            folder,
+            identity.workspace,
+            layer,
+            opening,
+            undeclared=first and opening.origin is None,
+        )
+
+    def declare(self, path: Path, origin: Origin, principal: str) -> str:
+        """A person says who wrote a folder, whatever its mark says. Gives its new identity.
+
+        This is how a folder gets rid of a label: a person's act, recorded under their name.
+
+        Raises:
+            WorkspaceError: the folder cannot be a workspace, or somebody has it open.
+        """
+        folder = Folder.at(path)
+        refuse_root(folder.path, self._own)
+        before = identify(folder, self._places(), self._vouches).workspace
+        state = self._ledger.workspace(before) if before else None
+        if state is not None and state.opened:
+            raise WorkspaceError(f"workspace {str(path)!r} is in use; end its sessions first")
+        event = records.created(folder, origin, principal, declared=True, replaces=before)
+        self._mark(folder, event.workspace, self._ledger.append(event).head)
+        return event.workspace
+
+    def _identity(self, folder: Folder, opening: Opening) -> tuple[Identity, bool]:
+        """Which workspace the folder is, and whether it has become one just now."""
+        places = self._places()
+        # Read before the look: what is added later is looked at again, under the ledger's lock.
+        upto = places.upto
+        found = identify(folder, places, self._vouches)
+        if found.workspace is not None:
+            self._join_declared(found.workspace, folder, opening)
+        if found.workspace is not None or not found.known:
+            return found, False
+        event = records.created(
+            folder,
+            opening.origin or Origin.OWN,
+            opening.principal,
+            declared=opening.origin is not None,
+        )
+
+        def unless_seen(view: LedgerView) -> list[Event]:
+            since = Places()
+            since.add(view.page(upto, {"kind": Kind.WORKSPACE_CREATED}))
+            place = Place.of(folder)
+            return [] if since.of_folder(place) or since.of_path(place.path) else [event]
+
+        made = self._ledger.transact(unless_seen)
+        if not made:
+            # Another session was first.
+            return self._identity(folder, opening)
+        self._mark(folder, event.workspace, made[0].head)
+        return Identity(event.workspace, known=True), True
+
+    def _join_declared(self, workspace: str, folder: Folder, opening: Opening) -> None:
+        label = self._ledger.label(workspace) or NONE
+        if opening.origin is not None and not opening.origin.label <= label:
+            event = records.joined(folder, workspace, opening.origin, opening.principal)
+            self._ledger.append(event)
+
+    def _layer(self, workspace: str, folder: Folder, opening: Opening) -> Layer | None:
+        if opening.mode is Mode.DIRECT and opening.layer is not None:
+            raise WorkspaceError("mode: direct has no layer to continue; use mode: layer")
+        if opening.mode is Mode.DIRECT:
+            return None
+        if opening.layer is not None:
+            layer = self.layers.get(opening.layer)
+            if layer.workspace != workspace:
+                raise WorkspaceError(
+                    f"layer {layer.id!r} belongs to the workspace {layer.folder!r}; continue it "
+                    "with that folder"
+                )
+            return layer
+        layer = self.layers.create(workspace, folder.path, opening.session)
+        try:
+            self._ledger.append(records.layer_created(layer, opening))
+        except BaseException:
+            self.layers.remove(layer)
+            raise
+        return layer
+
+    def _reserve(
+        self,
+        workspace: str,
+        folder: Folder,
+        layer: Layer | None,
+        opening: Opening,
+        decide: Decide,
+    ) -> None:
+        names = (workspace,) if layer is None else (workspace, layer.id)
+
+        def build(held: Held) -> AccessRequest:
+            return records.open_request(opening, held, self._label(names), known=True)
+
+        def event(request: AccessRequest, decision: Decision, new: CapabilitySet) -> Event:
+            if not decision.allowed:
+                return records.denied(opening, workspace, decision)
+            return records.opened(folder, workspace, layer, opening, new, decision.digest)
+
+        made = self._ledger.reserve(opening.domain, build, decide, event)
+        if not made.decision.allowed:
+            raise Denied(explain(made.request, made.decision), reasons=made.decision.reasons)
+        self._mark(folder, workspace, made.recorded.head)
+
+    def _unknown(
+        self, folder: Folder, identity: Identity, opening: Opening, decide: Decide
+    ) -> Denied:
+        """Record that a folder was refused for which nobody vouches, and say how to go on."""
+
+        def build(held: Held) -> AccessRequest:
+            return records.open_request(opening, held, ALL, known=False)
+
+        def event(request: AccessRequest, decision: Decision, new: CapabilitySet) -> Event:
+            return records.denied(opening, "", decision)
+
+        made = self._ledger.reserve(opening.domain, build, decide, event)
+        path = str(folder.path)
+        return Denied(
+            f"workspace {path!r} counts as written by files, internet and code: {identity.why}. "
+            f"If you know who wrote it, say so: trilemma workspace declare {path!r} --origin own "
+            "(or strangers)",
+            reasons=made.decision.reasons,
+        )
+
+    def _label(self, names: Iterable[str]) -> CapabilitySet:
+        label = NONE
+        for name in names:
+            found = self._ledger.label(name)
+            label |= ALL if found is None else found
+        return label
+
+    def _mark(self, folder: Folder, workspace: str, head: Head) -> None:
+        write_mark(folder, Mark.of(workspace, self._ledger.ledger_id, head))
+
+    def _places(self) -> Places:
+        with self._lock:
+            return read_places(self._ledger, self._seen)

@@ -1,0 +1,52 @@
+"""Folders that are never a workspace: the system's, and Trilemma's own."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from trilemma.errors import WorkspaceError
+
+# Themselves only: folders below them may be somebody's work.
+_TOPS = ("/", "/home", "/root", "/mnt", "/media", "/srv", "/opt", "/tmp", "/var", "/var/tmp")
+# With everything below them: devices, sockets, programs and what configures the machine.
+_TREES = (
+    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/run"),
+    *("/sbin", "/sys", "/usr", "/var/lib/docker", "/var/lib/containerd", "/var/run"),
+)
+# In a home, with everything below them: keys and logins.
+_SECRETS = (".ssh", ".gnupg", ".aws", ".docker", ".kube", ".config/gcloud", ".password-store")
+
+
+def refuse_root(path: Path, own: Iterable[Path]) -> None:
+    """Refuse a folder that is, holds or lies in a place no agent may see.
+
+    ``own`` are Trilemma's folders: ledger, policy, caches, sockets.
+
+    Raises:
+        WorkspaceError: it is such a place.
+    """
+    home = Path(os.path.expanduser("~")).resolve()
+    if path in {home, *map(Path, _TOPS)} or path.parent == Path("/home"):
+        _refuse(path, "it holds more than one piece of work")
+    for tree in (*map(Path, _TREES), *(home / name for name in _SECRETS)):
+        if _within(path, tree):
+            _refuse(path, f"it lies in {str(tree)!r}")
+    for place in own:
+        found = Path(os.path.realpath(place))
+        if _within(path, found) or _within(found, path):
+            _refuse(path, f"Trilemma's own files lie in {str(found)!r}")
+
+
+def overlaps(one: Path, other: Path) -> bool:
+    """Whether one of two different folders lies in the other."""
+    return one != other and (_within(one, other) or _within(other, one))
+
+
+def _within(path: Path, tree: Path) -> bool:
+    return path == tree or tree in path.parents
+
+
+def _refuse(path: Path, reason: str) -> None:
+    raise WorkspaceError(
+        f"{str(path)!r} cannot be a workspace: {reason}; name the one folder the agent works on"
+    )
