@@ -75,7 +75,7 @@ class Admission:
         try:
             take_labels(enforcement, self.actor, self.brings)
             workspace = self._open_workspace(enforcement, machinery)
-            exit = Exit(self.actor, Destinations(self.spec.hosts, policy.egress.allow))
+            exit = Exit(self.actor, Destinations(self.spec.destinations, policy.egress.allow))
             plan = self._plan(tools, workspace)
             dispatch = Dispatch(machinery.pool, plan, egress, exit)
             named = {tool.name: tool for tool in tools}

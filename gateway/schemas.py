@@ -153,8 +153,9 @@ class AgentSpec(Frozen):
     """At most two. Without it the first two that are used latch."""
     tools: tuple[str | CommandTool | ModuleTools | PythonTool, ...] = ()
     workspace: WorkspaceSpec | None = None
-    hosts: tuple[HostRule, ...] = ()
-    """Hosts that an agent with {files, internet} may ask; the operator's list narrows it."""
+    hosts: tuple[str | HostRule, ...] = ()
+    """Where the agent may go; a bare name means https on port 443, GET and HEAD. The operator's
+    list narrows it. An agent with {files, internet} goes nowhere without it."""
     limits: RunLimitsSpec = RunLimitsSpec()
     sandbox: SandboxLimitsSpec = SandboxLimitsSpec()
     image: str | None = None
@@ -167,11 +168,11 @@ class AgentSpec(Frozen):
     def _read_grants(cls, value: Any) -> Any:
         return _capabilities(value)
 
-    @field_validator("hosts", mode="before")
+    @field_validator("hosts")
     @classmethod
-    def _short_hosts(cls, value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            return tuple({"host": v} if isinstance(v, str) else v for v in value)
+    def _check_names(cls, value: tuple[str | HostRule, ...]) -> tuple[str | HostRule, ...]:
+        for host in value:
+            _host_rule(host)
         return value
 
     @field_validator("grants")
@@ -185,9 +186,18 @@ class AgentSpec(Frozen):
         return value
 
     @property
+    def destinations(self) -> tuple[HostRule, ...]:
+        """The hosts as rules."""
+        return tuple(_host_rule(host) for host in self.hosts)
+
+    @property
     def granted(self) -> CapabilitySet | None:
         """The grants as a set, or None where the first two taken latch."""
         return None if self.grants is None else frozenset(self.grants)
+
+
+def _host_rule(host: str | HostRule) -> HostRule:
+    return HostRule(host=host) if isinstance(host, str) else host
 
 
 def _capabilities(value: Any) -> Any:
