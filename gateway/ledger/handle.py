@@ -62,7 +62,7 @@ class Handle:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 view = View(self._writer, self._cache)
-                self._check_head(view.head.seq)
+                self._check_head(view, self._last)
                 yield view
                 self._writer.execute("COMMIT")
                 self._last = view.head.seq
@@ -76,9 +76,11 @@ class Handle:
     def reading(self) -> Iterator[View]:
         """Read: the view is the newest committed state."""
         self._check()
+        # Taken first: a commit may come between, and must not look like a rollback.
+        last = self._last
         with self._reading, database.translated(self.path):
             view = View(self._reader, self._cache)
-            self._check_head(view.head.seq)
+            self._check_head(view, last)
             self._cache.bound()
             yield view
 
@@ -131,9 +133,9 @@ class Handle:
             self._trouble = "the file was moved, deleted or replaced while it was in use"
             raise LedgerError(f"ledger {str(self.path)!r}: {self._trouble}")
 
-    def _check_head(self, seq: int) -> None:
-        if seq < self._last:
-            self._trouble = f"it was rolled back from event {self._last} to {seq} while in use"
+    def _check_head(self, view: View, last: int) -> None:
+        if view.head.seq < last:
+            self._trouble = f"it was rolled back from event {last} to {view.head.seq} while in use"
             raise LedgerError(f"ledger {str(self.path)!r}: {self._trouble}")
 
     def _abandon(self, error: BaseException) -> None:

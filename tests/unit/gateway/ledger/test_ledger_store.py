@@ -75,9 +75,7 @@ def test_what_a_domain_holds_outlives_the_process(path: Path, reserve: Reserve) 
         assert second.held("other") == Held()
 
 
-def test_the_third_capability_is_denied_and_takes_nothing(
-    ledger: Ledger, reserve: Reserve
-) -> None:
+def test_the_third_capability_is_denied_and_takes_nothing(ledger: Ledger, reserve: Reserve) -> None:
     assert reserve(ledger, "c1", ["files", "code"]).recorded.event.takes == FILES | CODE
     denied = reserve(ledger, "c2", ["internet"])
     assert denied.recorded.event.kind is Kind.CALL_DENIED
@@ -176,9 +174,7 @@ def test_a_closed_session_reserves_nothing(ledger: Ledger, reserve: Reserve) -> 
 
 def test_charges_add_up_and_are_never_given_back(ledger: Ledger) -> None:
     for amount in (5, 7):
-        ledger.append(
-            Event(kind=Kind.EGRESS_ALLOWED, domain="d", account="bytes", charge=amount)
-        )
+        ledger.append(Event(kind=Kind.EGRESS_ALLOWED, domain="d", account="bytes", charge=amount))
     ledger.append(Event(kind=Kind.EGRESS_ALLOWED, domain="d", account="bits", charge=1))
     assert ledger.charged("d", "bytes") == 12
     assert ledger.held("d").charged == {"bytes": 12, "bits": 1}
