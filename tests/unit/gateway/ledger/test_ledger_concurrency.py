@@ -196,7 +196,8 @@ def decide(request):
 name, dice = sys.argv[2], random.Random(sys.argv[2])
 with Ledger.open(sys.argv[1]) as ledger:
     for number in range(40):
-        domain, needs = f"d{dice.randrange(20)}", parse([dice.choice(["files", "internet", "code"])])
+        domain = f"d{dice.randrange(20)}"
+        needs = parse([dice.choice(["files", "internet", "code"])])
         ledger.reserve(
             domain,
             lambda held: AccessRequest(Act.TOOL, "me", needs, held.capabilities, None),

@@ -40,11 +40,15 @@ def test_a_full_disk_stops_every_act_and_loses_nothing(small_disk: Path, reserve
             while True:
                 filler.write(b"\0" * 4096)
         decided: list[str] = []
-        with pytest.raises(LedgerError, match="disk is full.*free space"):
+
+        def go_on() -> None:
             for number in range(100):
                 reserve(ledger, f"c{number}", ["code"])
-                ledger.append(NOTE)
                 decided.append(f"c{number}")
+                ledger.append(NOTE)
+
+        with pytest.raises(LedgerError, match=r"disk is full.*free space"):
+            go_on()
         recorded = {r.event.call for r in ledger.events(kind=Kind.CALL_RESERVED)}
         assert {"before", *decided} <= recorded
         ballast.unlink()
@@ -55,7 +59,7 @@ def test_a_full_disk_stops_every_act_and_loses_nothing(small_disk: Path, reserve
 
 def test_a_ledger_in_an_unwritable_place_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(LedgerError, match="cannot make the ledger .*/file/ledger.db"):
+    with pytest.raises(LedgerError, match=r"cannot make the ledger .*/file/ledger.db"):
         Ledger.open(tmp_path / "file" / "ledger.db")
     with pytest.raises(LedgerError, match="is not a file"):
         Ledger.open(tmp_path)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from trilemma.errors import LedgerError, WorkspaceError
+from trilemma.gateway.ledger import writing
 from trilemma.gateway.ledger.events import Event, Kind, Use
 from trilemma.gateway.ledger.fold import Held
 from trilemma.gateway.ledger.store import Ledger, Reservation
@@ -194,7 +195,7 @@ def test_a_workspace_is_known_once_it_was_created(ledger: Ledger) -> None:
 
 def test_opening_takes_the_label(ledger: Ledger) -> None:
     ledger.append(created("w", INTERNET))
-    with pytest.raises(LedgerError, match="takes its label {internet}"):
+    with pytest.raises(LedgerError, match=r"takes its label \{internet\}"):
         ledger.append(opened("w", Use.READ, takes=FILES))
     ledger.append(opened("w", Use.READ, takes=FILES | INTERNET))
     assert ledger.held("d").capabilities == FILES | INTERNET
@@ -228,6 +229,22 @@ def test_what_a_domain_takes_later_joins_into_all_it_has_open_for_writing(
         "closed": FILES,
     }
     verify(path)
+
+
+def test_sabotage_without_the_automatic_joins_the_rules_refuse_and_without_rules_labels_are_shed(
+    ledger: Ledger, path: Path, reserve: Reserve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.append(created("w"))
+    ledger.append(opened("w", takes=FILES))
+    monkeypatch.setattr(writing, "complete", lambda event, facts: event)
+    with pytest.raises(LedgerError, match="the label of 'w' must join"):
+        reserve(ledger, "c1", ["code"])
+    monkeypatch.setattr(writing, "check", lambda event, facts: None)
+    reserve(ledger, "c2", ["code"])
+    assert ledger.label("w") == FILES
+    assert ledger.held("d").capabilities == FILES | CODE
+    with pytest.raises(LedgerError, match="the label of 'w' must join"):
+        verify(path)
 
 
 def test_a_workspace_that_one_domain_writes_is_closed_to_others(ledger: Ledger) -> None:

@@ -157,7 +157,7 @@ def test_a_forged_chain_that_breaks_a_rule_is_noticed(filled: Path) -> None:
 def test_a_forged_chain_that_sheds_a_label_is_noticed(filled: Path) -> None:
     tamper(filled, "UPDATE joins SET bits = 0 WHERE seq = 8 AND workspace = 'w'")
     rehash(filled)
-    with pytest.raises(LedgerTampered, match="event 8: the label of 'w' must join {files, code}"):
+    with pytest.raises(LedgerTampered, match="event 8: the label of 'w' must join"):
         verify(filled)
 
 
@@ -165,7 +165,7 @@ def test_a_forged_chain_that_commits_twice_is_noticed(filled: Path) -> None:
     tamper(filled, "UPDATE events SET kind = 'call.committed', call = 'c1', takes = 0, body = '{}' "
                    "WHERE seq = 8", "DELETE FROM joins WHERE seq = 8")  # fmt: skip
     rehash(filled)
-    with pytest.raises(LedgerTampered, match="event 8: .*settled already"):
+    with pytest.raises(LedgerTampered, match=r"event 8: .*settled already"):
         verify(filled)
 
 
