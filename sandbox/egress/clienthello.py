@@ -12,6 +12,8 @@ from .request import EgressFailure, Outcome
 LARGEST_HELLO = 32 * 1024
 
 _HANDSHAKE = 0x16
+_RECORDS = range(0x14, 0x19)
+"""All record types: some servers pass over an alert that stands before the handshake."""
 _CLIENT_HELLO = 1
 _SERVER_NAME = 0
 
@@ -38,7 +40,7 @@ class HelloGate:
         if self._open:
             return chunk
         self._held += chunk
-        if self._held[0] == _HANDSHAKE:
+        if self._held[0] in _RECORDS:
             hello = _handshake(bytes(self._held))
             if hello is None and len(self._held) <= LARGEST_HELLO:
                 return b""

@@ -174,6 +174,11 @@ def allow_all(request: EgressRequest) -> EgressAnswer:
 
 
 @pytest.fixture
+def allow() -> Callable[[EgressRequest], EgressAnswer]:
+    return allow_all
+
+
+@pytest.fixture
 def watched() -> Iterator[Callable[..., Watched]]:
     """Start a proxy. By default it allows everything to the loopback addresses named to it."""
     with contextlib.ExitStack() as stack:
