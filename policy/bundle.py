@@ -12,12 +12,10 @@ from typing import Any
 
 from trilemma.errors import SpecError
 
+from .engine import ENTRYPOINT
+from .loading import complaint, load
 from .operator import OperatorPolicy
-
-ORGANISATION = "organisation"
-PLACEHOLDER = "base/organisation/organisation.rego"
-_MAX_MODULE = 256 * 1024
-_MAX_MODULES = 200
+from .organisation import is_policy, read_organisation
 
 
 @dataclass(frozen=True)
@@ -41,24 +39,31 @@ class Bundle:
         return bundle if policy.rego is None else bundle.with_directory(policy.rego)
 
     def with_directory(self, path: Path) -> "Bundle":
-        """A bundle with an organisation's own refusals added.
-
-        They are checked before they are taken, by loading and asking them.
+        """A bundle with an organisation's own refusals added. They can only forbid more.
 
         Raises:
             SpecError: the folder or a file in it cannot be used.
 
         """
-        from .regorus import check_organisation
-
-        added = _organisation_modules(path)
-        bundle = replace(self, modules={**self.modules, **added})
-        check_organisation(bundle, added)
+        bundle = replace(self, modules={**self.modules, **read_organisation(path)})
+        bundle.try_out()
         return bundle
 
-    def without(self, module: str) -> "Bundle":
-        """The same bundle less one module."""
-        return replace(self, modules={k: v for k, v in self.modules.items() if k != module})
+    def try_out(self) -> None:
+        """Load and ask once, so that what cannot work is refused here and not at each call.
+
+        Raises:
+            SpecError: it does not load, or fails.
+
+        """
+        engine = load(self.modules, self.data_json)
+        try:
+            engine.set_input_json("{}")
+            engine.eval_rule_as_json(ENTRYPOINT)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic in Rust is not an Exception
+            raise SpecError(f"the policy does not work: {complaint(error)}") from None
 
     @cached_property
     def digest(self) -> str:
@@ -80,36 +85,6 @@ def _shipped(folder: Traversable, path: str) -> list[tuple[str, Traversable]]:
         elif is_policy(entry.name):
             found.append((f"{path}/{entry.name}", entry))
     return found
-
-
-def is_policy(name: str) -> bool:
-    """Whether a file of this name is part of a policy; tests are not."""
-    return name.endswith(".rego") and not name.endswith("_test.rego")
-
-
-def _organisation_modules(path: Path) -> dict[str, str]:
-    try:
-        files = sorted(p for p in path.rglob("*.rego") if is_policy(p.name))
-        if not path.is_dir():
-            raise SpecError(f"there is no policy folder {str(path)!r}")
-        if not files or len(files) > _MAX_MODULES:
-            raise SpecError(
-                f"{str(path)!r} holds {len(files)} Rego files; 1 to {_MAX_MODULES} work"
-            )
-        return {f"{ORGANISATION}/{p.relative_to(path).as_posix()}": _text(p) for p in files}
-    except OSError as error:
-        raise SpecError(f"cannot read policy folder {str(path)!r}: {error.strerror}") from error
-
-
-def _text(path: Path) -> str:
-    with path.open("rb") as file:
-        raw = file.read(_MAX_MODULE + 1)
-    if len(raw) > _MAX_MODULE:
-        raise SpecError(f"{path}: larger than {_MAX_MODULE} bytes")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: not UTF-8 text at byte {error.start}") from None
 
 
 def _canonical(value: Any) -> str:

@@ -56,7 +56,7 @@ def _to_ascii(name: str) -> str:
 def _canonical_pattern(text: str) -> str:
     if not text.startswith("*."):
         return canonical_name(text)
-    suffix = canonical_name(text[2:])
+    suffix = _name(text[2:])
     if spans_owners(suffix):
         raise SpecError(
             f"{text!r} is too wide: anybody can own a name below {suffix!r}; name the hosts"
@@ -64,8 +64,14 @@ def _canonical_pattern(text: str) -> str:
     return f"*.{suffix}"
 
 
+def _readable(method: str) -> str:
+    if method == "CONNECT":
+        raise SpecError("'CONNECT' is not a request; tunnels depend on the code capability alone")
+    return method
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
-Method = Annotated[str, Field(pattern=r"^[A-Z]{1,32}$")]
+Method = Annotated[str, Field(pattern=r"^[A-Z]{1,32}$"), AfterValidator(_readable)]
 
 
 class HostRule(BaseModel):

@@ -17,6 +17,8 @@ __all__ += ["load_operator_policy"]
 
 def _canonical_address(text: str) -> str:
     try:
+        if "%" in text:
+            raise ValueError("a zone")
         return str(ipaddress.ip_address(text))
     except ValueError:
         raise SpecError(f"{text!r} is not an address; write one such as '192.0.2.7'") from None
@@ -30,6 +32,8 @@ def _canonical_exemption(text: str) -> str:
     elif text.count(":") == 1:
         address, _, port = text.partition(":")
     try:
+        if "%" in text:
+            raise ValueError("a zone")
         if address == text:
             return str(ipaddress.ip_network(text)).removesuffix("/32").removesuffix("/128")
         if not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 65536):

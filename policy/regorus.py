@@ -1,7 +1,6 @@
 """The in-process policy engine: Regorus, one per thread, spoken to in JSON only."""
 
 import json
-import re
 import threading
 import time
 from collections.abc import Mapping
@@ -9,17 +8,17 @@ from typing import Any
 
 import regorus  # type: ignore[import-untyped]
 
-from trilemma.errors import PolicyError, SpecError
+from trilemma.errors import PolicyError
 
-from .bundle import ORGANISATION, PLACEHOLDER, Bundle
+from .bundle import Bundle
 from .engine import ENTRYPOINT, EngineAnswer, read_answer
+from .loading import complaint, load
 
 MAX_FACTS = 8192
 """Bytes of facts. Larger ones are not judged: the binding has no time limit of its own."""
 MAX_SECONDS = 2.0
 """CPU time of one evaluation. An answer that took longer is not used."""
 
-_UNDEFINED = '"<undefined>"'
 _ENGINES_PER_THREAD = 8
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -41,7 +40,7 @@ class RegorusEngine:
         """
         self._bundle = bundle
         self._digest = bundle.digest
-        _load(bundle)
+        load(bundle.modules, bundle.data_json)
 
     @property
     def digest(self) -> str:
@@ -71,7 +70,7 @@ class RegorusEngine:
             raise
         except BaseException as error:  # a panic in Rust is not an Exception
             _engines().pop(self._digest, None)
-            raise PolicyError(f"the policy engine failed: {_clean(error)}") from None
+            raise PolicyError(f"the policy engine failed: {complaint(error)}") from None
 
     def _engine_of_this_thread(self) -> regorus.Engine:
         engines = _engines()
@@ -79,41 +78,8 @@ class RegorusEngine:
         if engine is None:
             while len(engines) >= _ENGINES_PER_THREAD:
                 engines.pop(next(iter(engines)))
-            engine = engines[self._digest] = _load(self._bundle)
+            engine = engines[self._digest] = load(self._bundle.modules, self._bundle.data_json)
         return engine
-
-
-def check_organisation(bundle: Bundle, added: Mapping[str, str]) -> None:
-    """Refuse an organisation's modules that reach outside their package or refuse nothing.
-
-    Raises:
-        SpecError: which file, and why.
-
-    """
-    for path, text in added.items():
-        (package,) = _load(Bundle({path: text}, {})).get_packages()
-        if package != f"data.{ORGANISATION}" and not package.startswith(f"data.{ORGANISATION}."):
-            raise SpecError(
-                f"{path}: package {package.removeprefix('data.')!r} is not yours to write; "
-                f"begin the file with 'package {ORGANISATION}'"
-            )
-    if _trial(bundle.without(PLACEHOLDER), f"data.{ORGANISATION}.deny") == _UNDEFINED:
-        raise SpecError(
-            f"the organisation's policy refuses nothing: no file of {', '.join(added)} "
-            'says: deny contains "some_code" if ...'
-        )
-    _trial(bundle, ENTRYPOINT)
-
-
-def _trial(bundle: Bundle, rule: str) -> str:
-    engine = _load(bundle)
-    try:
-        engine.set_input_json("{}")
-        return str(engine.eval_rule_as_json(rule))
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # a panic in Rust is not an Exception
-        raise SpecError(f"the organisation's policy does not work: {_clean(error)}") from None
 
 
 def _question(facts: Mapping[str, Any]) -> str:
@@ -132,26 +98,3 @@ def _engines() -> dict[str, regorus.Engine]:
         _local.engines = {}
     engines: dict[str, regorus.Engine] = _local.engines
     return engines
-
-
-def _load(bundle: Bundle) -> regorus.Engine:
-    engine = regorus.Engine()
-    try:
-        for path, text in sorted(bundle.modules.items()):
-            engine.add_policy(path, text)
-        engine.add_data_json(bundle.data_json)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # a panic in Rust is not an Exception
-        raise SpecError(f"the policy does not load: {_clean(error)}") from None
-    return engine
-
-
-def _clean(error: BaseException) -> str:
-    """One line of an engine's many: the place and the complaint."""
-    text = str(error)
-    place = re.search(r"--> (\S+)", text)
-    complaint = re.search(r"^error: (.*)$", text, re.MULTILINE)
-    if place and complaint:
-        return f"{place[1]}: {complaint[1]}"
-    return " ".join(text.partition("Stack backtrace")[0].split())[:300] or type(error).__name__

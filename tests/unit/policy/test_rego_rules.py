@@ -1,4 +1,4 @@
-"""Runs the Rego tests that lie beside the rules, in process, and asks that they reach every line."""
+"""Runs the Rego tests that lie beside the rules, in process; they reach every line."""
 
 import json
 import re
