@@ -46,16 +46,16 @@ class LiteLLMModel:
         *,
         on_text: Callable[[str], None] | None = None,
     ) -> Reply:
-        """Answer the conversation; with ``on_text`` the answer is streamed.
+        """Answer the conversation. It is streamed also where nobody listens: one path for all.
 
         Raises:
             ModelError: the model cannot be reached or its answer cannot be used.
 
         """
         request = self._request(messages, tools)
-        if on_text is None:
-            return await ownloop.call(self._answer(request))
-        return await ownloop.stream(lambda say: self._spoken_answer(request, say), on_text)
+        return await ownloop.stream(
+            lambda say: self._answer(request, say), on_text or (lambda text: None)
+        )
 
     def _request(
         self, messages: Sequence[Message], tools: Sequence[FunctionTool]
@@ -68,22 +68,19 @@ class LiteLLMModel:
             "messages": write_messages(messages),
             "timeout": SECONDS,
             "max_retries": RETRIES,
+            "stream": True,
+            "stream_options": {"include_usage": True},
         }
         return request | ({"tools": write_tools(tools)} if tools else {})
 
-    async def _answer(self, request: dict[str, Any]) -> Reply:
-        with translated(self._ref):
-            litellm = _load()
-            return _reply(litellm, await litellm.acompletion(**request))
-
-    async def _spoken_answer(self, request: dict[str, Any], say: Callable[[str], None]) -> Reply:
+    async def _answer(self, request: dict[str, Any], say: Callable[[str], None]) -> Reply:
         with translated(self._ref):
             litellm, chunks = _load(), []
-            spoken = {"stream": True, "stream_options": {"include_usage": True}}
-            async for chunk in _not_none(await litellm.acompletion(**request, **spoken)):
+            async for chunk in _something(await litellm.acompletion(**request)):
                 chunks.append(chunk)
                 if chunk.choices and chunk.choices[0].delta.content:
                     say(chunk.choices[0].delta.content)
+            # Where the server does not say what was used, this counts it.
             whole = litellm.stream_chunk_builder(chunks, messages=request["messages"])
             return _reply(litellm, whole)
 
@@ -102,22 +99,24 @@ def _load() -> Any:
     return litellm
 
 
-def _not_none(response: Any) -> Any:
+def _something(response: Any) -> Any:
     """LiteLLM swallows some refusals of a provider and answers with nothing."""
     if response is None:
-        raise ModelError("the provider refused the request without a reason")
+        raise ModelError("the provider answered with nothing")
     return response
 
 
 def _reply(litellm: Any, response: Any) -> Reply:
-    if not _not_none(response).choices:
-        raise ModelError("the model's answer is empty")
-    choice = response.choices[0]
+    choice = _something(response).choices[0]
     content = choice.message.content or ""
     calls = _tool_calls(choice.message.tool_calls or ())
-    if choice.finish_reason == "content_filter" and not content and not calls:
-        raise ModelError("the provider's content filter withheld the answer")
-    return Reply(content, calls, _usage(litellm, response))
+    usage = _usage(litellm, response)
+    if not content and not calls:
+        if choice.finish_reason == "content_filter":
+            raise ModelError("the provider's content filter withheld the answer")
+        # A model may have nothing to add; an answer of no tokens at all is nobody's.
+        _something(usage.output_tokens or None)
+    return Reply(content, calls, usage)
 
 
 def _tool_calls(raw: Sequence[Any]) -> tuple[ToolCall, ...]:

@@ -7,6 +7,7 @@ library does between two pieces of text delays nobody else's.
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from functools import cache
@@ -17,25 +18,24 @@ T = TypeVar("T")
 _lock = threading.Lock()
 
 
-async def call(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run it in the loop apart and wait. Cancelling the wait cancels it there."""
-    with _lock:
-        loop = _loop()
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
-
-
 async def stream(
     begin: Callable[[Callable[[str], None]], Coroutine[Any, Any, T]],
     on_text: Callable[[str], None],
 ) -> T:
-    """Like :func:`call`; what the coroutine says on the way is handed over in the caller's loop."""
+    """Run a coroutine in the loop apart and wait. Cancelling the wait cancels it there.
+
+    What it says on the way, through the function that ``begin`` is given, is handed to
+    ``on_text`` in the caller's loop, all of it before the result.
+    """
     caller = asyncio.get_running_loop()
     pieces: asyncio.Queue[str | None] = asyncio.Queue()
 
     def say(text: str) -> None:
         caller.call_soon_threadsafe(pieces.put_nowait, text)
 
-    answer = asyncio.ensure_future(call(begin(say)))
+    with _lock:
+        loop = _loop(os.getpid())
+    answer = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(begin(say), loop))
     answer.add_done_callback(lambda _: pieces.put_nowait(None))
     try:
         while (piece := await pieces.get()) is not None:
@@ -46,7 +46,8 @@ async def stream(
 
 
 @cache
-def _loop() -> asyncio.AbstractEventLoop:
+def _loop(pid: int) -> asyncio.AbstractEventLoop:
+    """The loop of this process: a fork inherits the object, but not the thread that turns it."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="trilemma-models", daemon=True).start()
     return loop

@@ -20,11 +20,8 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
     breaks_off: bool = False
+    says_usage: bool = True
     hangs_until: threading.Event | None = None
-
-    @property
-    def text(self) -> str:
-        return "".join(self.pieces)
 
 
 @dataclass
@@ -33,6 +30,7 @@ class ModelServer:
     answers: list[Answer] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    fetched: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     arrived: threading.Event = field(default_factory=threading.Event)
 
@@ -54,11 +52,13 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             if answer.status != 200 or answer.body:
                 self.whole(answer.status, answer.body, answer.headers)
             elif self.path.endswith("/messages"):
-                self.whole(200, json.dumps(_anthropic(request, answer)), {})
-            elif request.get("stream"):
-                self.stream(request, answer)
+                self.stream(answer, _anthropic(request, answer))
             else:
-                self.whole(200, json.dumps(_completion(request, answer)), {})
+                self.stream(answer, _openai(request, answer))
+
+        def do_GET(self) -> None:
+            server.fetched.append(self.path)
+            self.whole(200, "", {"Content-Type": "image/png"})
 
         def whole(self, status: int, body: str, headers: dict[str, str]) -> None:
             data = body.encode()
@@ -70,13 +70,14 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        def stream(self, request: dict[str, Any], answer: Answer) -> None:
+        def stream(self, answer: Answer, events: Iterator[dict[str, Any]]) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            for chunk in _chunks(request, answer):
-                self.piece(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+            for event in events:
+                kind = f"event: {event['type']}\n" if "type" in event else ""
+                self.piece(f"{kind}data: {json.dumps(event)}\n\n".encode())
             if answer.breaks_off:
                 self.close_connection = True
             else:
@@ -108,22 +109,7 @@ def _usage() -> dict[str, Any]:
     }
 
 
-def _completion(request: dict[str, Any], answer: Answer) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": answer.text or None}
-    if answer.calls:
-        message["tool_calls"] = _tool_calls(answer)
-    finish = "tool_calls" if answer.calls else "stop"
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": request["model"],
-        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-        "usage": _usage(),
-    }
-
-
-def _chunks(request: dict[str, Any], answer: Answer) -> Iterator[dict[str, Any]]:
+def _openai(request: dict[str, Any], answer: Answer) -> Iterator[dict[str, Any]]:
     def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
         return {
             "id": "chatcmpl-1",
@@ -146,25 +132,33 @@ def _chunks(request: dict[str, Any], answer: Answer) -> Iterator[dict[str, Any]]
     if answer.breaks_off:
         return
     yield chunk({}, "tool_calls" if answer.calls else "stop")
-    if request.get("stream_options", {}).get("include_usage"):
+    if answer.says_usage and request.get("stream_options", {}).get("include_usage"):
         yield chunk({}) | {"choices": [], "usage": _usage()}
 
 
-def _anthropic(request: dict[str, Any], answer: Answer) -> dict[str, Any]:
-    content: list[dict[str, Any]] = []
-    if answer.text:
-        content.append({"type": "text", "text": answer.text})
+def _anthropic(request: dict[str, Any], answer: Answer) -> Iterator[dict[str, Any]]:
+    opening = {"id": "msg_1", "type": "message", "role": "assistant", "model": request["model"]}
+    used = {"input_tokens": 11, "output_tokens": 1}
+    yield {"type": "message_start", "message": opening | {"content": [], "usage": used}}
+    blocks: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
+    if answer.pieces:
+        deltas = [{"type": "text_delta", "text": piece} for piece in answer.pieces]
+        blocks.append(({"type": "text", "text": ""}, deltas))
     for id, name, arguments in answer.calls:
-        content.append({"type": "tool_use", "id": id, "name": name, "input": json.loads(arguments)})
-    return {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "model": request["model"],
-        "content": content,
-        "stop_reason": "tool_use" if answer.calls else "end_turn",
-        "usage": {"input_tokens": 11, "output_tokens": 7},
+        deltas = [{"type": "input_json_delta", "partial_json": arguments}]
+        blocks.append(({"type": "tool_use", "id": id, "name": name, "input": {}}, deltas))
+    for index, (block, deltas) in enumerate(blocks):
+        yield {"type": "content_block_start", "index": index, "content_block": block}
+        for delta in deltas:
+            yield {"type": "content_block_delta", "index": index, "delta": delta}
+        yield {"type": "content_block_stop", "index": index}
+    stop = "tool_use" if answer.calls else "end_turn"
+    yield {
+        "type": "message_delta",
+        "delta": {"stop_reason": stop, "stop_sequence": None},
+        "usage": {"output_tokens": 7},
     }
+    yield {"type": "message_stop"}
 
 
 class _Quiet(ThreadingHTTPServer):
