@@ -158,6 +158,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
 def _host(settings: Settings) -> dict[str, Any]:
     return {
         "AutoRemove": True,
+        "RestartPolicy": {"Name": "no"},
         "NetworkMode": "none",
         "IpcMode": "private",
         "CgroupnsMode": "private",

@@ -66,7 +66,7 @@ def expected_host_config(settings: Settings) -> Mapping[str, object]:
         "Privileged": None,
         "ReadonlyPaths": list(READ_ONLY_PATHS),
         "ReadonlyRootfs": True,
-        "RestartPolicy": None,
+        "RestartPolicy": {"Name": "no"},
         "Runtime": settings.runtime,
         "ShmSize": settings.shm,
         "Tmpfs": {"/tmp": settings.tmpfs},
@@ -98,7 +98,8 @@ def compare_image(image: Inspect, name: str) -> Iterator[Finding]:
 
 def _security(options: list[str], settings: Settings) -> Iterator[Finding]:
     if options[:1] != ["no-new-privileges:true"] or len(options) != 2:
-        yield Finding("HostConfig.SecurityOpt", "no-new-privileges and our profile", options)
+        names = [option.partition("=")[0] for option in options]
+        yield Finding("HostConfig.SecurityOpt", ["no-new-privileges:true", "seccomp"], names)
         return
     name, _, text = options[1].partition("=")
     if name != "seccomp" or _parsed(text) != profile(settings.spec.exec):
@@ -118,19 +119,19 @@ def _label(inspect: Inspect, settings: Settings) -> Iterator[Finding]:
 
 
 def _differs(what: str, expected: object, found: object) -> Iterator[Finding]:
-    if _blank(expected) and _blank(found):
-        return
-    if expected != found:
+    if _stripped(expected) != _stripped(found):
         yield Finding(what, expected, found)
 
 
-def _blank(value: object) -> bool:
-    """Engines write nothing as null, "", [], {}, 0, false, or a structure of these."""
+def _stripped(value: object) -> object:
+    """Engines write nothing as null, "", [], {}, 0 or false, or leave it out: None is all of it."""
     if isinstance(value, dict):
-        return all(_blank(v) or v == "no" for v in value.values())
+        kept = {name: _stripped(field) for name, field in value.items()}
+        return {n: v for n, v in kept.items() if v is not None} or None
     if isinstance(value, list):
-        return all(map(_blank, value))
-    return not value
+        items = [_stripped(item) for item in value]
+        return items if any(item is not None for item in items) else None
+    return value or None
 
 
 def _at(inspect: Inspect, path: str) -> Any:
@@ -152,5 +153,7 @@ def _parsed(text: str) -> Any:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) < 200 else text[:200] + "..."
+    if isinstance(value, frozenset | set | tuple):
+        value = sorted(map(str, value))
+    text = "nothing" if value in (None, [], "") else repr(value)
+    return text if len(text) < 120 else text[:120] + "..."

@@ -1,6 +1,7 @@
 """The runtime directory: what one gateway process keeps on the host while it runs."""
 
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import Self
 
 from trilemma.errors import SandboxError
 
+_NAME = re.compile(r"([0-9a-f]{8})-([0-9]{1,12})-([0-9]{1,10})-([0-9]{1,20})-([0-9a-f]{4})")
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
@@ -17,6 +20,8 @@ class Instance:
 
     boot: str
     """First eight digits of the kernel's boot id: a process id means nothing after a reboot."""
+    namespace: int
+    """The pid namespace in which ``pid`` means something."""
     pid: int
     started: int
     """Start time in clock ticks: a process id may be used again."""
@@ -30,22 +35,25 @@ class Instance:
         started = _start_time(pid)
         if started is None:
             raise SandboxError("cannot read /proc/self/stat; Trilemma needs a mounted /proc")
-        return cls(_boot(), pid, started, secrets.token_hex(2))
+        return cls(_boot(), _namespace(), pid, started, secrets.token_hex(2))
 
     @classmethod
     def parse(cls, name: str) -> Self | None:
         """Read what ``str(instance)`` wrote; None for anything else."""
-        parts = name.split("-")
-        if len(parts) != 4 or not (parts[1].isdecimal() and parts[2].isdecimal()):
+        match = _NAME.fullmatch(name)
+        if match is None:
             return None
-        return cls(parts[0], int(parts[1]), int(parts[2]), parts[3])
+        boot, namespace, pid, started, token = match.groups()
+        return cls(boot, int(namespace), int(pid), int(started), token)
 
     def alive(self) -> bool:
-        """Whether the process still runs."""
-        return self.boot == _boot() and _start_time(self.pid) == self.started
+        """False only where the process is certainly gone: in another namespace nobody can tell."""
+        if self.boot != _boot():
+            return False
+        return self.namespace != _namespace() or _start_time(self.pid) == self.started
 
     def __str__(self) -> str:
-        return f"{self.boot}-{self.pid}-{self.started}-{self.token}"
+        return f"{self.boot}-{self.namespace}-{self.pid}-{self.started}-{self.token}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,10 @@ def _private_directory(path: Path) -> None:
 
 def _boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+
+
+def _namespace() -> int:
+    return Path("/proc/self/ns/pid").stat().st_ino
 
 
 def _start_time(pid: int) -> int | None:

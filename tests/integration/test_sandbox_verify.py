@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.root]
 
 Config = dict[str, Any]
 
+DEVICE = {"PathOnHost": "/dev/null", "PathInContainer": "/dev/x", "CgroupPermissions": "r"}
+
 
 def host(**changes: Any) -> Callable[[Config], None]:
     """A change to the host configuration."""
@@ -41,6 +43,11 @@ def host_network(config: Config) -> None:
     config["HostConfig"]["NetworkMode"] = "host"
 
 
+def host_names(config: Config) -> None:
+    del config["Hostname"]
+    config["HostConfig"]["UTSMode"] = "host"
+
+
 def more_mounts(config: Config) -> None:
     mount = {"Type": "bind", "Source": "/etc", "Target": "/mnt", "ReadOnly": True}
     config["HostConfig"]["Mounts"].append(mount)
@@ -58,14 +65,14 @@ SABOTAGE = {
     "network": host_network,
     "host processes": host(PidMode="host"),
     "host ipc": host(IpcMode="host"),
-    "host names": host(UTSMode="host"),
+    "host names": host_names,
     "no seccomp": host(SecurityOpt=["no-new-privileges:true", "seccomp=unconfined"]),
     "Docker's own seccomp": host(SecurityOpt=["no-new-privileges:true"]),
     "new privileges": host(SecurityOpt=[]),
     "writable root": host(ReadonlyRootfs=False),
     "executable scratch": executable_scratch,
     "another mount": more_mounts,
-    "a device": host(Devices=[{"PathOnHost": "/dev/null", "PathInContainer": "/dev/x"}]),
+    "a device": host(Devices=[DEVICE]),
     "visible hardware": host(MaskedPaths=[]),
     "more memory": host(Memory=0, MemorySwap=0),
     "more processes": host(PidsLimit=0),

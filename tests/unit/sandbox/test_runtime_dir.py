@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,17 @@ def test_a_killed_process_is_not_alive() -> None:
 def test_the_same_number_with_another_start_or_boot_is_not_alive() -> None:
     own = Instance.current()
     assert own.alive()
-    assert not Instance(own.boot, own.pid, own.started + 1, "ab").alive()
-    assert not Instance("00000000", own.pid, own.started, "ab").alive()
+    assert not replace(own, started=own.started + 1).alive()
+    assert not replace(own, boot="00000000").alive()
+
+
+def test_a_process_that_cannot_be_seen_from_here_counts_as_alive() -> None:
+    assert replace(Instance.current(), namespace=1, pid=999_999_999).alive()
+
+
+def test_a_name_is_read_back() -> None:
+    own = Instance.current()
+    assert Instance.parse(str(own)) == own
 
 
 @given(st.text())
