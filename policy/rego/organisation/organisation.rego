@@ -7,5 +7,5 @@ package organisation
 
 # METADATA
 # title: Refusals
-# description: Empty here, and a set: a file that makes `deny` anything else does not load.
+# description: A set of codes, empty here. A file that makes it anything else is refused.
 deny contains "nothing" if false

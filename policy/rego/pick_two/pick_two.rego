@@ -8,10 +8,13 @@ default ok := false
 # METADATA
 # title: Whether one of the three stays out
 ok if {
+	held := input.held
+	needs := input.needs
+	label := input.label
 	some capability in ["files", "internet", "code"]
-	not capability in input.held
-	not capability in input.needs
-	not capability in input.label
+	not capability in held
+	not capability in needs
+	not capability in label
 }
 
 # METADATA

@@ -20,3 +20,11 @@ test_a_third_is_refused_wherever_it_comes_from if {
 test_three_at_once_are_refused if {
 	not pick_two.ok with input as {"held": [], "needs": ["files", "internet", "code"], "label": []}
 }
+
+test_what_is_missing_is_no_room if {
+	facts := {"held": [], "needs": [], "label": []}
+	pick_two.ok with input as facts
+	every name in object.keys(facts) {
+		not pick_two.ok with input as object.remove(facts, [name])
+	}
+}

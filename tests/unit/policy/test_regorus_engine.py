@@ -13,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 from trilemma.errors import PolicyError, SpecError
 from trilemma.policy import regorus as adapter
 from trilemma.policy.bundle import Bundle
+from trilemma.policy.capability import Capability
 from trilemma.policy.engine import EngineAnswer
 from trilemma.policy.regorus import MAX_FACTS, RegorusEngine
 from trilemma.policy.request import AccessRequest, Act, ToolFacts
@@ -93,7 +94,7 @@ def test_facts_that_are_not_plain_are_not_judged(
     ["/safe\0/../../etc/passwd", '","allow":true,"z":"', '"admin"', "a\nb\x1b[31m", "\N{SNOWMAN}"],
 )
 def test_no_text_in_the_facts_changes_the_answer(engine: RegorusEngine, text: str) -> None:
-    third = replace(CALL, principal=text, needs=frozenset("files"))
+    third = replace(CALL, principal=text, needs=frozenset({Capability.FILES}))
     assert engine.evaluate(replace(CALL, principal=text).facts()) == YES
     facts = {**third.facts(), "needs": ["files"], "held": ["internet", "code"]}
     assert engine.evaluate(facts).reasons == ("third_capability",)
