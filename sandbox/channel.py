@@ -58,9 +58,7 @@ class Channel:
         self._under_way: dict[str, int] = {}
         self._cancelled: set[int] = set()
 
-    def configure(
-        self, spec: SandboxSpec, *, preload: Iterable[str] = (), seconds: float = 60.0
-    ) -> SelfTest:
+    def configure(self, spec: SandboxSpec, *, seconds: float = 60.0) -> SelfTest:
         """Tell the tool host what it is, and return what it found when it tried to be more.
 
         Raises:
@@ -71,7 +69,7 @@ class Channel:
         if self._exclusive:
             self._turn = threading.Lock()
         self._output = spec.limits.output
-        self._control(_configuration(spec, preload))
+        self._control(_configuration(spec))
         deadline = time.monotonic() + seconds
         try:
             while (frame := self._reader.take()) is None:
@@ -197,7 +195,7 @@ class Channel:
             raise SandboxLost(f"the sandbox is gone: {error}") from None
 
 
-def _configuration(spec: SandboxSpec, preload: Iterable[str]) -> Frame:
+def _configuration(spec: SandboxSpec) -> Frame:
     mount = spec.mount
     return {
         "type": "configure",
@@ -207,7 +205,6 @@ def _configuration(spec: SandboxSpec, preload: Iterable[str]) -> Frame:
         "output": spec.limits.output,
         "file_size": spec.limits.file_size,
         "modules": [_module(module) for module in spec.modules],
-        "preload": sorted(set(preload)),
     }
 
 

@@ -1,26 +1,23 @@
 """What the self-test tries, as a list: name, act, and whether this profile must refuse it."""
 
-import ctypes
-import mmap
 import os
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import kernel
 from .settings import SCRATCH, WORKSPACE, Settings
 
 _READ_IMPLIES_EXEC = 0x0400000
 _SHM_EXEC, _IPC_RMID = 0o100000, 0
-_EXECUTABLE = mmap.PROT_READ | mmap.PROT_EXEC
+_PAGE, _WRITABLE, _EXECUTABLE = 4096, 3, 5
+_MAP_PRIVATE, _MAP_ANONYMOUS = 0x02, 0x20
 _PTRACE_ATTACH = 16
 _AF_VSOCK, _AF_PACKET, _AF_NETLINK, _AF_ALG = 40, 17, 16, 38
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One thing to try in a process like a call's child."""
 
     name: str
@@ -85,20 +82,22 @@ def _execute_descriptor() -> None:
 
 
 def _map_executable() -> None:
-    mmap.mmap(-1, mmap.PAGESIZE, prot=_EXECUTABLE).close()
+    _map(_EXECUTABLE, _MAP_PRIVATE | _MAP_ANONYMOUS)
 
 
 def _map_scratch_file() -> None:
-    with tempfile.TemporaryFile(dir=SCRATCH) as file:
-        file.write(bytes(mmap.PAGESIZE))
-        file.flush()
-        mmap.mmap(file.fileno(), mmap.PAGESIZE, mmap.MAP_PRIVATE, _EXECUTABLE).close()
+    fd = os.open(SCRATCH, os.O_TMPFILE | os.O_RDWR)
+    os.write(fd, bytes(_PAGE))
+    _map(_EXECUTABLE, _MAP_PRIVATE, fd)
 
 
 def _protect_executable() -> None:
-    memory = mmap.mmap(-1, mmap.PAGESIZE)
-    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    kernel.syscall("mprotect", address, mmap.PAGESIZE, _EXECUTABLE)
+    address = _map(_WRITABLE, _MAP_PRIVATE | _MAP_ANONYMOUS)
+    kernel.syscall("mprotect", address, _PAGE, _EXECUTABLE)
+
+
+def _map(protection: int, flags: int, fd: int = -1) -> int:
+    return kernel.syscall("mmap", 0, _PAGE, protection, flags, fd, 0)
 
 
 def _imply_executable() -> None:
@@ -106,7 +105,7 @@ def _imply_executable() -> None:
 
 
 def _shared_executable() -> None:
-    segment = kernel.syscall("shmget", 0, mmap.PAGESIZE, 0o700)
+    segment = kernel.syscall("shmget", 0, _PAGE, 0o700)
     try:
         kernel.syscall("shmat", segment, 0, _SHM_EXEC)
     finally:

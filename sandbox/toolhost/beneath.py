@@ -27,13 +27,13 @@ def walk_beneath(directory: int, path: str, flags: int, mode: int = 0) -> int:
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if path.startswith("/") or ".." in parts:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+    last = parts[-1] if parts else "."
     at = os.dup(directory)
     try:
         for part in parts[:-1]:
             step = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
             at, above = os.open(part, step, dir_fd=at), at
             os.close(above)
-        last = parts[-1] if parts else "."
         return os.open(last, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=at)
     finally:
         os.close(at)

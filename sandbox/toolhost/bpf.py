@@ -3,7 +3,7 @@
 import errno
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .syscalls import ABSENT, AUDIT_ARCH, MACHINE, NEWEST, number
 
@@ -16,8 +16,7 @@ NOTIFY = -1
 """In place of an error number: ask the process that holds the filter's listener."""
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+class Test(NamedTuple):
     """``(argument & mask) == value``, or its opposite; on the low 32 bits of the argument."""
 
     argument: int
@@ -26,8 +25,7 @@ class Test:
     equal: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """Refuse one system call with ``error``, where all ``tests`` hold."""
 
     syscall: str

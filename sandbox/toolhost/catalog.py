@@ -1,29 +1,19 @@
 """The tools that are baked in: read on the host for their descriptions, run in a call's child."""
 
-import hashlib
-import inspect
-from dataclasses import dataclass
+import importlib
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import schema
 from .context import Context
 from .errors import NotFound
-from .tools import edit_file, http_fetch, list_files, read_file, run_code, search_files, write_file
+from .settings import Settings
 
-_MODULES: tuple[ModuleType, ...] = (
-    list_files,
-    read_file,
-    write_file,
-    edit_file,
-    search_files,
-    http_fetch,
-    run_code,
-)
+_FILES = ("list_files", "read_file", "write_file", "edit_file", "search_files")
+NAMES = (*_FILES, "http_fetch", "run_code")
 
 
-@dataclass(frozen=True, slots=True)
-class Builtin:
+class Builtin(NamedTuple):
     """One baked-in tool, as the gateway offers it."""
 
     name: str
@@ -36,19 +26,38 @@ class Builtin:
 
 def builtins() -> dict[str, Builtin]:
     """Every baked-in tool by name. Reads files; runs nothing."""
-    return {module.NAME: _builtin(module) for module in _MODULES}
+    return {name: _builtin(load(name)) for name in NAMES}
+
+
+def names_for(settings: Settings) -> tuple[str, ...]:
+    """The tools that make sense in a sandbox with these settings."""
+    files = _FILES if settings.workspace != "none" else ()
+    fetch = ("http_fetch",) if settings.egress == "structured" else ()
+    code = ("run_code",) if settings.exec == "free" else ()
+    return (*files, *fetch, *code)
+
+
+def load(name: str) -> ModuleType:
+    """The module of one tool."""
+    return importlib.import_module(f".tools.{name}", __package__)
 
 
 def run(name: str, arguments: dict[str, Any], context: Context) -> Any:
     """Run a baked-in tool."""
-    for module in _MODULES:
-        if name == module.NAME:
-            schema.check(arguments, module.PARAMETERS)
-            return module.run(context, **arguments)
-    raise NotFound(f"no built-in tool is called {name!r}")
+    if name not in NAMES:
+        raise NotFound(f"no built-in tool is called {name!r}")
+    if name not in names_for(context.settings):
+        raise NotFound(f"{name} does not run in a sandbox with this profile")
+    module = load(name)
+    schema.check(arguments, module.PARAMETERS)
+    return module.run(context, **arguments)
 
 
 def _builtin(module: ModuleType) -> Builtin:
+    # Late: the container has no use for it, and each of its calls would pay.
+    import hashlib
+    import inspect
+
     source = inspect.getsource(module).encode()
     return Builtin(
         name=module.NAME,

@@ -4,11 +4,12 @@ import os
 import socket
 from typing import Any, NoReturn
 
-from . import catalog, command, kernel, lock, modules, relay
+from . import catalog, kernel, lock, schema
 from .context import Context
-from .errors import CallFailed, NotFound, ResultTooLarge
-from .frames import Frame, FrameError, FrameReader, FrameTooLong, send
+from .errors import CallFailed, ResultTooLarge
+from .frames import Frame, FrameError, FrameReader, FrameTooLong, dumps, loads, send
 from .settings import SCRATCH, WORKSPACE, Settings
+from .workspace import Workspace
 
 _LINK = 3
 
@@ -18,7 +19,8 @@ def run_call(link: socket.socket, settings: Settings) -> NoReturn:
     link = _keep_only(link)
     os.chdir(SCRATCH if settings.workspace == "none" else WORKSPACE)
     if settings.exec == "never":
-        kernel.install_filter(lock.call_lock())
+        kernel.install_filter(lock.call_lock("never"))
+    _rehearse(settings, link)
     descriptors = _wait_for_call(link)
     call = socket.socket(fileno=descriptors[0])
     egress = descriptors[1] if len(descriptors) > 1 else None
@@ -28,6 +30,19 @@ def run_call(link: socket.socket, settings: Settings) -> NoReturn:
     answer = _answer(FrameReader(call), context)
     _send(call, answer, settings.output)
     os._exit(0)
+
+
+def _rehearse(settings: Settings, link: socket.socket) -> None:
+    """Touch what a call will touch, while nobody waits.
+
+    After a fork the first use of each page costs, and a call uses a hundred.
+    """
+    frame = loads(dumps({"entry": {"kind": "builtin", "name": ""}, "arguments": {}}))
+    schema.check(frame["arguments"], {"type": "object", "additionalProperties": False})
+    if settings.workspace != "none":
+        workspace = Workspace(Context(settings, link, None))
+        os.close(workspace.open(".", os.O_RDONLY | os.O_DIRECTORY))
+        os.close(workspace.root)
 
 
 def _keep_only(link: socket.socket) -> socket.socket:
@@ -54,8 +69,6 @@ def _answer(reader: FrameReader, context: Context) -> Frame:
         frame = reader.read()
         if frame is None:
             os._exit(0)  # The gateway gave the call up.
-        if context.settings.egress == "tunnel":
-            relay.start()
         return {"value": _run(frame["entry"], frame["arguments"], context)}
     except CallFailed as error:
         return _error(error.code, str(error))
@@ -66,20 +79,24 @@ def _answer(reader: FrameReader, context: Context) -> Frame:
 
 
 def _run(entry: dict[str, Any], arguments: dict[str, Any], context: Context) -> Any:
-    match entry:
-        case {"kind": "command"}:
-            return command.run(entry, context)
-        case _:
-            if context.settings.exec == "once":
-                kernel.install_filter(lock.call_lock())
-    match entry:
-        case {"kind": "builtin", "name": "describe_module"}:
-            return modules.describe(arguments, context)
-        case {"kind": "builtin", "name": str(name)}:
-            return catalog.run(name, arguments, context)
-        case {"kind": "module", "module": str(name), "function": str(function)}:
-            return modules.call(name, function, arguments, context)
-    raise NotFound(f"no such entry: {entry.get('kind')!r}")
+    """Run what the entry names. What only some profiles use is loaded there before the lock."""
+    if context.settings.egress == "tunnel":
+        from . import relay
+
+        relay.start()
+    if entry["kind"] == "command":
+        from . import command
+
+        return command.run(entry, context)
+    if context.settings.exec == "once":
+        kernel.install_filter(lock.call_lock("once"))
+    if entry["kind"] == "builtin" and entry["name"] != "describe_module":
+        return catalog.run(entry["name"], arguments, context)
+    from . import modules
+
+    if entry["kind"] == "module":
+        return modules.call(entry["module"], entry["function"], arguments, context)
+    return modules.describe(arguments, context)
 
 
 def _error(code: str, message: str) -> Frame:

@@ -5,25 +5,24 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NoReturn
 
 from .execs import ExecGate
 
 
-@dataclass(slots=True)
 class Child:
     """One forked process: waiting for its call, or running it."""
 
-    pid: int
-    pidfd: int
-    link: socket.socket
-    """Carries the call's descriptors in, and the listener of a vetted command's filter out."""
-    call: int = 0
-    report: bool = False
-    """The gateway waits until this process is gone, however it ended."""
-    cancelled: bool = False
-    gate: ExecGate | None = None
+    def __init__(self, pid: int, link: socket.socket) -> None:
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+        self.link = link
+        """Carries the call's descriptors in, and the listener of a vetted command's filter out."""
+        self.call = 0
+        self.report = False
+        """The gateway waits until this process is gone, however it ended."""
+        self.cancelled = False
+        self.gate: ExecGate | None = None
 
     def kill(self) -> None:
         """Kill this process; harmless when it has ended already."""
@@ -48,4 +47,4 @@ def fork_child(run: Callable[[socket.socket], NoReturn]) -> Child:
         finally:
             os._exit(70)
     theirs.close()
-    return Child(pid=pid, pidfd=os.pidfd_open(pid), link=ours)
+    return Child(pid, ours)

@@ -45,6 +45,6 @@ def _pinned(path: str, sha256: str) -> str:
 
 
 def _words(argv: list[str]) -> list[str]:
-    if not argv or not all(isinstance(word, str) and "\0" not in word for word in argv):
+    if not argv or any("\0" in word for word in argv):
         raise BadArguments("argv must be a non-empty list of strings without NUL")
     return argv

@@ -1,14 +1,13 @@
 """What a tool gets besides its arguments."""
 
 import socket
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .errors import CallFailed
 from .settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """The surroundings of one call, inside its child."""
 
     settings: Settings

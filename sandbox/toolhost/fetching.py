@@ -5,7 +5,7 @@ Requests are absolute and in clear, so that the proxy can read them; the proxy m
 
 import http.client
 import socket
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from .errors import BadArguments, CallFailed
@@ -20,8 +20,7 @@ _OUTCOME = "Trilemma-Outcome"
 """Marks an answer of the proxy itself; it never passes one from the other side."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What to ask for."""
 
     method: str
@@ -30,8 +29,7 @@ class Request:
     content_type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """What came, from where in the end."""
 
     url: str

@@ -146,12 +146,11 @@ class ToolHost:
 
 def _end_all_others() -> None:
     """Kill and reap every process of the sandbox but this one; nothing can fork out of it."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
         while True:
             os.waitpid(-1, 0)
-    except (ProcessLookupError, ChildProcessError):
-        return
 
 
 def configure(control: socket.socket, reader: FrameReader) -> Settings:
@@ -163,6 +162,8 @@ def configure(control: socket.socket, reader: FrameReader) -> Settings:
     kernel.become_opaque()
     kernel.give_up_privileges()
     kernel.install_filter(lock.host_lock(settings.exec, settings.egress))
+    lock.call_lock(settings.exec)
+    # Children are forked off this heap: a collection in one would copy all its pages.
     gc.collect()
     gc.freeze()
     ready: dict[str, Any] = {

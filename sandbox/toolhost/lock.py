@@ -5,6 +5,7 @@ profile cannot say: the Engine's own execve of this program comes after the prof
 """
 
 import errno
+import functools
 
 from .bpf import NOTIFY, Rule, Test, assemble
 
@@ -79,11 +80,14 @@ def host_lock(exec_mode: str, egress: str) -> bytes:
     return assemble((*ALWAYS, *_families(egress)))
 
 
-def call_lock() -> bytes:
+@functools.cache
+def call_lock(exec_mode: str) -> bytes:
     """The further lock of a call's child that runs Python and nothing else.
 
-    It repeats the host's: in a sandbox for vetted commands the host itself is less locked.
+    In a sandbox for vetted commands the host itself is less locked, so it adds what is missing.
     """
+    if exec_mode == "never":
+        return assemble(ALONE)
     return assemble((*ALONE, *NO_SOCKETS, *NO_NEW_CODE, *NO_MAPPED_CODE, *NO_EXEC))
 
 

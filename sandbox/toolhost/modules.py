@@ -1,6 +1,5 @@
 """Shipped tool modules: compiled and run in a call's child, after the lock, nowhere else."""
 
-import ast
 import sys
 import traceback
 import types
@@ -14,17 +13,13 @@ from .signature import describe as describe_function, keywords
 
 
 def describe(arguments: dict[str, Any], context: Context) -> list[dict[str, Any]]:
-    """The tools of a module as data: what a gateway needs to offer them.
-
-    ``imports`` names the modules to load before the lock; afterwards C extensions cannot be.
-    """
+    """The tools of a module as data: what a gateway needs to offer them."""
     name = arguments.get("module")
     if not isinstance(name, str):
         raise BadArguments(f"module must be the name of a tool module, not {name!r}")
     module = _load(name, context)
-    imports = _imports(_source(name, context))
     return [
-        _described(attribute, value) | {"imports": imports}
+        _described(attribute, value)
         for attribute, value in vars(module).items()
         if isinstance(value, Tool) and value.function.__module__ == name
     ]
@@ -83,17 +78,6 @@ def _described(attribute: str, tool: Tool) -> dict[str, Any]:
         "needs": None if tool.needs is None else list(tool.needs),
         "parameters": described.parameters,
     }
-
-
-def _imports(source: str) -> list[str]:
-    """The modules that the source names in import statements, wherever they stand."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module)
-    return sorted(names - {"trilemma"})
 
 
 def _file(name: str) -> str:

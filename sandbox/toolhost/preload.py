@@ -1,66 +1,50 @@
 """Modules that are imported before the lock: afterwards no C extension can be loaded."""
 
 import importlib
-import importlib.util
 import os
-import re
 import sys
 
+from . import catalog
 from .settings import Settings
 
 SITES = ("/usr/local/lib/python3.11/dist-packages", "/usr/lib/python3/dist-packages")
 """Where an image keeps the Python packages that were built into it."""
 
-# C extensions of the standard library, by the modules people import them through.
-LOCKED = (
-    *("array", "bisect", "heapq", "math", "cmath", "statistics", "random", "decimal"),
-    *("fractions", "datetime", "zoneinfo", "calendar", "time", "struct", "hashlib", "hmac"),
-    *("secrets", "uuid", "zlib", "gzip", "bz2", "lzma", "zipfile", "tarfile", "json", "csv"),
-    *("re", "string", "textwrap", "difflib", "unicodedata", "html.parser", "urllib.parse"),
-    *("base64", "binascii", "mimetypes", "email.parser", "email.policy", "mailbox"),
-    *("xml.etree.ElementTree", "sqlite3", "ipaddress", "dataclasses", "enum", "typing"),
-    *("collections", "itertools", "functools", "operator", "queue", "threading", "fcntl"),
-    *("concurrent.futures", "pathlib", "shutil", "tempfile", "fnmatch", "glob", "tomllib"),
-    *(
-        "pickle",
-        "copy",
-        "inspect",
-        "ast",
-        "logging",
-        "contextvars",
-        "_codecs_jp",
-        "_multibytecodec",
-    ),
+# All of the standard library's that a tool may sensibly use; the rest is built into the
+# interpreter, and what is written in Python can be imported at any time.
+EXTENSIONS = (
+    *("_bz2", "_contextvars", "_decimal", "_hashlib", "_json", "_lzma", "_queue", "_sqlite3"),
+    *("_uuid", "_zoneinfo", "mmap"),
 )
-STRUCTURED = ("http.client", "socket", "select")
-TUNNEL = ("asyncio",)
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 # Importing one of these does something, such as opening a browser.
 _EFFECTS = frozenset({"antigravity", "this", "idlelib", "turtledemo", "turtle", "__main__", "test"})
 
 
 def preload(settings: Settings) -> list[str]:
-    """Import what this profile needs; returns the names asked for that are not there."""
+    """Import what this profile needs; returns what a tool module names and is not there."""
     # Without site, which would also run whatever .pth files say.
     sys.path.extend(filter(os.path.isdir, SITES))
-    if settings.exec != "free":
-        _import_all(LOCKED)
-    if settings.egress == "structured":
-        _import_all(STRUCTURED)
+    for name in catalog.names_for(settings):
+        catalog.load(name)
+    if settings.exec == "once":
+        importlib.import_module(".command", __package__)
     if settings.egress == "tunnel":
-        _import_all(TUNNEL)
-    return [name for name in settings.preload if not _import_asked(name)]
+        importlib.import_module(".relay", __package__)
+    return _preload_modules(settings) if settings.modules else []
 
 
-def _import_all(names: tuple[str, ...]) -> None:
-    for name in names:
+def _preload_modules(settings: Settings) -> list[str]:
+    from . import imports, modules  # noqa: F401
+
+    for name in EXTENSIONS:
         importlib.import_module(name)
+    return [name for name in imports.named_in(settings.modules) if not _import(name)]
 
 
-def _import_asked(name: str) -> bool:
+def _import(name: str) -> bool:
     """Import a module that a shipped tool names. Only what is baked in can be found."""
-    if not _NAME.fullmatch(name) or name.partition(".")[0] in _EFFECTS:
+    if name.partition(".")[0] in _EFFECTS:
         return False
     try:
         importlib.import_module(name)

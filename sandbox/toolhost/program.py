@@ -5,8 +5,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from .errors import CallFailed
 
@@ -21,14 +20,14 @@ ENVIRONMENT = {
 _PIPE = 65536
 
 
-@dataclass(slots=True)
 class Output:
     """One output stream of a program, kept up to a limit."""
 
-    fd: int
-    limit: int
-    data: bytearray
-    truncated: bool = False
+    def __init__(self, fd: int, limit: int) -> None:
+        self.fd = fd
+        self.limit = limit
+        self.data = bytearray()
+        self.truncated = False
 
     def read(self) -> bool:
         """Take what is there; False at the end. What is over the limit is read and dropped."""
@@ -46,8 +45,7 @@ class Output:
         return self.data.decode(errors="replace")
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """How a program ended and what it wrote."""
 
     exit_code: int
@@ -59,17 +57,10 @@ class Finished:
 
     def as_json(self) -> dict[str, object]:
         """The form in which it travels."""
-        return {
-            "exit_code": self.exit_code,
-            "stdout": self.stdout,
-            "stderr": self.stderr,
-            "truncated": self.truncated,
-            "timed_out": self.timed_out,
-        }
+        return self._asdict()
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(NamedTuple):
     """A program to run."""
 
     executable: str
@@ -79,7 +70,7 @@ class Program:
     seconds: float | None = None
     limit: int = 256 * 1024
     """Bytes kept of each output stream."""
-    before_exec: Callable[[], None] = lambda: None
+    before_exec: Callable[[], None] | None = None
     """Called in the new process as the last thing before execve."""
 
 
@@ -100,8 +91,8 @@ def run(program: Program) -> Finished:
             os._exit(127)
     for end in (stdin, out_end, err_end):
         os.close(end)
-    stdout = Output(out, program.limit, bytearray())
-    stderr = Output(err, program.limit, bytearray())
+    stdout = Output(out, program.limit)
+    stderr = Output(err, program.limit)
     timed_out = _attend(pid, (stdout, stderr), program.seconds)
     return Finished(
         exit_code=os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]),
@@ -130,7 +121,8 @@ def _become(program: Program, stdin: int, stdout: int, stderr: int) -> NoReturn:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for target, fd in enumerate((stdin, stdout, stderr)):
         os.dup2(fd, target, inheritable=True)
-    program.before_exec()
+    if program.before_exec is not None:
+        program.before_exec()
     os.closerange(3, 0x7FFFFFFF)
     os.execve(program.executable, list(program.argv), program.environment or ENVIRONMENT)
 

@@ -8,28 +8,16 @@ import os
 import socket
 
 from .errors import CallFailed
+from .tunnel import ADDRESS, EGRESS_SOCKET, ENVIRONMENT
 
-EGRESS_SOCKET = "/run/trilemma/egress.sock"
-_ADDRESS = ("127.0.0.1", 8118)
-_URL = f"http://{_ADDRESS[0]}:{_ADDRESS[1]}"
 _CHUNK = 64 * 1024
-
-PROXY = {
-    "HTTP_PROXY": _URL,
-    "HTTPS_PROXY": _URL,
-    "http_proxy": _URL,
-    "https_proxy": _URL,
-    "NO_PROXY": "",
-    "no_proxy": "",
-}
-"""How ordinary clients are told of it."""
 
 
 def start() -> None:
     """Fork the relay; it listens when this returns, and this process's clients know of it."""
-    os.environ.update(PROXY)
+    os.environ.update(ENVIRONMENT)
     try:
-        listener = socket.create_server(_ADDRESS, backlog=64)
+        listener = socket.create_server(ADDRESS, backlog=64)
     except OSError as error:
         raise CallFailed(f"the way to the egress proxy cannot be opened: {error}") from None
     if os.fork() == 0:

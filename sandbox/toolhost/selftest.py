@@ -44,7 +44,7 @@ def _try(attempt: Attempt, settings: Settings) -> Outcome:
 def _attempt(attempt: Attempt, settings: Settings, writing: int) -> NoReturn:
     try:
         if settings.exec != "free":
-            kernel.install_filter(lock.call_lock())
+            kernel.install_filter(lock.call_lock(settings.exec))
         attempt.act()
     except OSError as error:
         detail = errno.errorcode.get(error.errno or 0, error.strerror or "refused")

@@ -1,7 +1,6 @@
 """What the gateway tells a tool host, once, before anything else."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .frames import Frame, FrameError
 
@@ -9,16 +8,14 @@ WORKSPACE = "/workspace"
 SCRATCH = "/tmp"
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(NamedTuple):
     """A tool module as it was shipped."""
 
     name: str
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The profile of this sandbox, as far as the tool host carries it."""
 
     exec: str
@@ -31,7 +28,6 @@ class Settings:
     """Bytes of one answer."""
     file_size: int
     modules: tuple[Module, ...]
-    preload: tuple[str, ...]
 
     @property
     def exclusive(self) -> bool:
@@ -44,7 +40,7 @@ def read_settings(frame: Frame | None) -> Settings:
     if frame is None or frame.pop("type", None) != "configure":
         raise FrameError("the first frame must be configure")
     modules = tuple(Module(**module) for module in frame.pop("modules"))
-    settings = Settings(modules=modules, preload=tuple(frame.pop("preload")), **frame)
+    settings = Settings(modules=modules, **frame)
     _one_of(settings.exec, "never", "once", "free")
     _one_of(settings.egress, "none", "structured", "tunnel")
     _one_of(settings.workspace, "none", "ro", "rw")

@@ -7,8 +7,8 @@ from typing import Any
 from ..context import Context
 from ..errors import CallFailed
 from ..program import ENVIRONMENT, Program, require, run as run_program
-from ..relay import PROXY
 from ..settings import SCRATCH
+from ..tunnel import ENVIRONMENT as TUNNEL
 
 NAME = "run_code"
 DESCRIPTION = (
@@ -64,7 +64,7 @@ def run(
             executable=require(interpreter),
             argv=[interpreter, *options, path],
             stdin=stdin,
-            environment=ENVIRONMENT | (PROXY if context.settings.egress == "tunnel" else {}),
+            environment=ENVIRONMENT | (TUNNEL if context.settings.egress == "tunnel" else {}),
             seconds=timeout,
             limit=context.settings.output // 4,
         )
