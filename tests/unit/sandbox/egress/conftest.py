@@ -29,6 +29,7 @@ class Origin:
     tls: ssl.SSLContext | None
     seen: list[bytes] = field(default_factory=list)
     connections: int = 0
+    reached: threading.Event = field(default_factory=threading.Event)
     raw: Callable[[socket.socket], None] | None = None
 
     def __post_init__(self) -> None:
@@ -52,6 +53,7 @@ class Origin:
             while True:
                 sock, _ = self._listener.accept()
                 self.connections += 1
+                self.reached.set()
                 self._open.append(sock)
                 threads.append(threading.Thread(target=self._serve, args=(sock,)))
                 threads[-1].start()
@@ -217,11 +219,10 @@ def inside() -> Iterator[Callable[..., Sandboxed]]:
 
         def make(watched: Watched, call: str = "call-1", path: Path | None = None) -> Sandboxed:
             if path is None:
-                sock = watched.proxy.connect(call)
+                sock = stack.enter_context(watched.proxy.connect(call))
             else:
-                sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
                 sock.connect(str(path))
-            stack.enter_context(sock)
             return Sandboxed(sock)
 
         yield make
