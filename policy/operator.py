@@ -11,8 +11,14 @@ from trilemma.errors import SpecError
 from .hostrule import HostRule, canonical_name
 from .yamltext import read_yaml_file, validate
 
-__all__ = ["Approval", "EgressPolicy", "HostRule", "OperatorPolicy", "Providers"]
-__all__ += ["load_operator_policy"]
+__all__ = [
+    "Approval",
+    "EgressPolicy",
+    "HostRule",
+    "OperatorPolicy",
+    "Providers",
+    "load_operator_policy",
+]
 
 
 def _canonical_address(text: str) -> str:

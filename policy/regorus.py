@@ -38,9 +38,10 @@ class RegorusEngine:
             SpecError: it does not load.
 
         """
-        self._bundle = bundle
         self._digest = bundle.digest
-        load(bundle.modules, bundle.data_json)
+        self._modules = dict(bundle.modules)
+        self._data = bundle.data_json
+        load(self._modules, self._data)
 
     @property
     def digest(self) -> str:
@@ -62,8 +63,8 @@ class RegorusEngine:
         return read_answer(document)
 
     def _ask(self, question: str) -> Any:
-        engine = self._engine_of_this_thread()
         try:
+            engine = self._engine_of_this_thread()
             engine.set_input_json(question)
             return json.loads(engine.eval_rule_as_json(ENTRYPOINT))
         except (KeyboardInterrupt, SystemExit):
@@ -78,7 +79,7 @@ class RegorusEngine:
         if engine is None:
             while len(engines) >= _ENGINES_PER_THREAD:
                 engines.pop(next(iter(engines)))
-            engine = engines[self._digest] = load(self._bundle.modules, self._bundle.data_json)
+            engine = engines[self._digest] = load(self._modules, self._data)
         return engine
 
 

@@ -147,6 +147,8 @@ class _Reader:
 
     def _scalar(self, event: ScalarEvent) -> Any:
         text = event.value
+        if any("\ud800" <= c <= "\udfff" for c in text):
+            self._refuse(event, "half a character (a lone surrogate)")
         if event.style is not None:
             return text
         if text in _WORDS:

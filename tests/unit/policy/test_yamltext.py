@@ -73,6 +73,7 @@ def test_plain_data_is_read(text: str, value: Any) -> None:
         ("a: b: c\n", "1:5", "not YAML"),
         ('a: "open\n', "2:1", "not YAML"),
         ("a: @x\n", "1:4", "not YAML"),
+        ('a: "\\ud800"\n', "1:4", "half a character"),
     ],
 )
 def test_what_could_be_misread_is_refused(text: str, where: str, why: str) -> None:
