@@ -127,7 +127,10 @@ class Calls:
             lambda held: request(self._actor, held, Act.TOOL, frozenset(Capability), tool=facts),
         )
         known = ", ".join(sorted(self._tools)) or "none"
-        text = f"{explain(reservation.request, reservation.decision)}\nTools you have: {known}."
+        text = (
+            f"{name!r} is not one of this agent's tools, which are: {known}.\n"
+            f"{explain(reservation.request, reservation.decision)}"
+        )
         return refused(call, reservation, text)
 
     def _settle(self, kind: Kind, tool: ToolDefinition, call: str, body: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from trilemma.errors import ImageMissing, SpecError
 
 from ..policy.capability import NONE
 from ..sandbox import images
-from ..sandbox.base import CallResult, ModuleEntry, SandboxCall
+from ..sandbox.base import BuiltinEntry, CallResult, SandboxCall
 from ..sandbox.docker import DockerBackend
 from ..sandbox.janitor import Janitor
 from ..sandbox.pool import Pool
@@ -61,8 +61,14 @@ class Machinery:
         nothing = SandboxSpec(NONE, Exec.NEVER, Egress.NONE, None, image("base"), modules=(module,))
         sandbox = self.backend.create(nothing)
         try:
-            entry = ModuleEntry(module.name, "describe")
-            result = sandbox.call(SandboxCall(new_id("call"), entry, {}, _DESCRIBE_SECONDS))
+            result = sandbox.call(
+                SandboxCall(
+                    new_id("call"),
+                    BuiltinEntry("describe_module"),
+                    {"module": module.name},
+                    _DESCRIBE_SECONDS,
+                )
+            )
         finally:
             sandbox.close()
         return _described(result)

@@ -36,10 +36,14 @@ class Tool(Generic[P, R]):
         """
         # Late, because declaring a tool must not load the schemas.
         from trilemma.gateway.schemas import PythonTool
+        from trilemma.sandbox.toolhost.hints import SignatureError
         from trilemma.sandbox.toolhost.signature import describe
         from trilemma.toolsource import tool_source
 
-        described = describe(self.function)
+        try:
+            described = describe(self.function)
+        except SignatureError as error:
+            raise SpecError(str(error)) from None
         return PythonTool(
             name=self.name,
             description=described.description,
