@@ -39,7 +39,8 @@ class Handle:
         except BaseException:
             self._lock.close()
             raise
-        self._identity = _identity(path)
+        self._name = str(path)
+        self._identity = _identity(self._name)
         self._last = 0
         _living.add(self)
 
@@ -55,9 +56,9 @@ class Handle:
             LedgerError: the ledger cannot be written, or is not the file it was.
 
         """
-        self._check()
+        self._check_open()
         with self._lock.hold(), database.translated(self.path):
-            self._check()
+            self._check_file()
             self._synchronous(durability)
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -75,18 +76,22 @@ class Handle:
     @contextmanager
     def reading(self) -> Iterator[View]:
         """Read: the view is the newest committed state."""
-        self._check()
+        self._check_open()
         # Taken first: a commit may come between, and must not look like a rollback.
         last = self._last
         with self._reading, database.translated(self.path):
-            view = View(self._reader, self._cache)
+            try:
+                view = View(self._reader, self._cache)
+            except sqlite3.Error:
+                self._check_file()
+                raise
             self._check_head(view, last)
             self._cache.bound()
             yield view
 
     def checkpoint(self) -> None:
         """Put everything that is committed on disk."""
-        self._check()
+        self._check_open()
         with self._lock.hold(), database.translated(self.path):
             self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
@@ -126,10 +131,13 @@ class Handle:
             database.synchronous(self._writer, durability)
             self._level = durability
 
-    def _check(self) -> None:
+    def _check_open(self) -> None:
         if self._trouble:
             raise LedgerError(f"ledger {str(self.path)!r}: {self._trouble}")
-        if _identity(self.path) != self._identity:
+
+    def _check_file(self) -> None:
+        self._check_open()
+        if _identity(self._name) != self._identity:
             self._trouble = "the file was moved, deleted or replaced while it was in use"
             raise LedgerError(f"ledger {str(self.path)!r}: {self._trouble}")
 
@@ -146,7 +154,7 @@ class Handle:
             self._writer.execute("ROLLBACK")
 
 
-def _identity(path: Path) -> tuple[int, int]:
+def _identity(path: str) -> tuple[int, int]:
     try:
         found = os.stat(path)
     except OSError:

@@ -33,18 +33,20 @@ HEAD = "SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1"
 HASH_AT = "SELECT hash FROM events WHERE seq = :seq"
 FIRST_BODY = "SELECT body FROM events WHERE seq = 1"
 
+_SPAN = "domain = :domain AND seq > :after AND seq <= :upto"
+CHANGED = (
+    f"SELECT EXISTS (SELECT 1 FROM events WHERE {_SPAN} AND takes != 0) "
+    f"OR EXISTS (SELECT 1 FROM events WHERE {_SPAN} AND charge != 0) "
+    f"OR EXISTS (SELECT 1 FROM joins WHERE {_SPAN} AND touch != 0)"
+)
+"""Most events change no state; one question finds that out for all three folds."""
+
 TAKES = (
     "SELECT seq, at, CASE what WHEN '' THEN kind ELSE what END, takes FROM events "
-    "WHERE domain = :domain AND seq > :after AND seq <= :upto AND takes != 0 ORDER BY seq"
+    f"WHERE {_SPAN} AND takes != 0 ORDER BY seq"
 )
-CHARGES = (
-    "SELECT account, sum(charge) FROM events "
-    "WHERE domain = :domain AND seq > :after AND seq <= :upto AND charge != 0 GROUP BY account"
-)
-TOUCHES = (
-    f"SELECT {_JOIN} FROM joins "
-    "WHERE domain = :domain AND seq > :after AND seq <= :upto AND touch != 0 ORDER BY seq"
-)
+CHARGES = f"SELECT account, sum(charge) FROM events WHERE {_SPAN} AND charge != 0 GROUP BY account"
+TOUCHES = f"SELECT {_JOIN} FROM joins WHERE {_SPAN} AND touch != 0 ORDER BY seq"
 JOINS_INTO = (
     f"SELECT {_JOIN} FROM joins "
     "WHERE workspace = :workspace AND seq > :after AND seq <= :upto ORDER BY seq"

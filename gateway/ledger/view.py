@@ -51,12 +51,8 @@ class View:
         if after >= self.head.seq:
             return held
         span: dict[str, str | int] = {"domain": domain, "after": after, "upto": self.head.seq}
-        for row in self._all(sql.TAKES, span):
-            held = take(held, Taken(*row))
-        if sums := self._all(sql.CHARGES, span):
-            held = charge(held, dict(sums))
-        if touches := [JoinRow(*row) for row in self._all(sql.TOUCHES, span)]:
-            held = replace(held, opened=touch(held.opened, touches))
+        if self._all(sql.CHANGED, span)[0][0]:
+            held = self._folded(held, span)
         if self.head.seq <= self._committed:
             self._cache.held[domain] = (self.head.seq, held)
         return held
@@ -134,6 +130,15 @@ class View:
         if joins:
             self._connection.executemany(sql.INSERT_JOIN, joins)
         self.head = Head(row.seq, row.hash)
+
+    def _folded(self, held: Held, span: Mapping[str, str | int]) -> Held:
+        for row in self._all(sql.TAKES, span):
+            held = take(held, Taken(*row))
+        if sums := self._all(sql.CHARGES, span):
+            held = charge(held, dict(sums))
+        if touches := [JoinRow(*row) for row in self._all(sql.TOUCHES, span)]:
+            held = replace(held, opened=touch(held.opened, touches))
+        return held
 
     def _recorded(self, statement: str, values: Mapping[str, str | int]) -> list[Recorded]:
         return [recorded(row, joins) for row, joins in self._stored(statement, values)]

@@ -9,6 +9,8 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from trilemma.gateway.ledger import instance
@@ -34,31 +36,33 @@ def write(folder: Path, name: str, dice: random.Random) -> None:
     notes = os.open(folder / "effects", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     ledger = Ledger.open(folder / "ledger.db", anchor=folder / "anchor")
     domain, layer = f"d{dice.randrange(DOMAINS)}", f"layer-{name}"
-    about = {"domain": domain, "session": name}
-    ledger.append(Event(kind=Kind.SESSION_OPENED, body={"instance": instance.current()}, **about))
+    event = partial(Event, domain=domain, session=name)
+    ledger.append(event(kind=Kind.SESSION_OPENED, body={"instance": instance.current()}))
     ledger.append_many(
         [
-            Event(kind=Kind.LAYER_CREATED, joins={layer: frozenset()}, **about),
-            Event(kind=Kind.LAYER_OPENED, opens={layer: Use.WRITE}, **about),
+            event(kind=Kind.LAYER_CREATED, joins={layer: frozenset()}),
+            event(kind=Kind.LAYER_OPENED, opens={layer: Use.WRITE}),
         ]
     )
     for number in range(10**9):
         call = f"{name}-{number}"
-        if reserve(ledger, about, call, from_bits(dice.randrange(8))):
+        if reserve(ledger, event, domain, call, from_bits(dice.randrange(8))):
             held = to_bits(ledger.held(domain).capabilities)
             os.write(notes, f"{call} {domain} {held} {layer}\n".encode())
-            ledger.append(Event(kind=Kind.CALL_COMMITTED, call=call, **about))
+            ledger.append(event(kind=Kind.CALL_COMMITTED, call=call))
 
 
-def reserve(ledger: Ledger, about: dict[str, str], call: str, needs: CapabilitySet) -> bool:
+def reserve(
+    ledger: Ledger, event: Callable[..., Event], domain: str, call: str, needs: CapabilitySet
+) -> bool:
     def build(held: Held) -> AccessRequest:
         return AccessRequest(Act.TOOL, "me", needs, held.capabilities, None)
 
-    def event(request: AccessRequest, decision: Decision, new: CapabilitySet) -> Event:
+    def record(request: AccessRequest, decision: Decision, new: CapabilitySet) -> Event:
         kind = Kind.CALL_RESERVED if decision.allowed else Kind.CALL_DENIED
-        return Event(kind=kind, call=call, takes=new, **about)
+        return event(kind=kind, call=call, takes=new)
 
-    return ledger.reserve(about["domain"], build, decide, event).decision.allowed
+    return ledger.reserve(domain, build, decide, record).decision.allowed
 
 
 def start(folder: Path, number: int) -> int:
