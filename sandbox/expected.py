@@ -124,14 +124,21 @@ def _differs(what: str, expected: object, found: object) -> Iterator[Finding]:
 
 
 def _stripped(value: object) -> object:
-    """Engines write nothing as null, "", [], {}, 0 or false, or leave it out: None is all of it."""
+    """Engines write nothing as null, "", [], {}, 0 or false, or leave it out: None is all of it.
+
+    Inside a structure an empty one counts: ``{"/data": {}}`` is a volume.
+    """
     if isinstance(value, dict):
-        kept = {name: _stripped(field) for name, field in value.items()}
-        return {n: v for n, v in kept.items() if v is not None} or None
+        kept = {name: _inner(field) for name, field in value.items()}
+        return {name: field for name, field in kept.items() if field is not None} or None
     if isinstance(value, list):
-        items = [_stripped(item) for item in value]
+        items = [_inner(item) for item in value]
         return items if any(item is not None for item in items) else None
     return value or None
+
+
+def _inner(value: object) -> object:
+    return {} if value == {} else _stripped(value)
 
 
 def _at(inspect: Inspect, path: str) -> Any:
