@@ -10,19 +10,20 @@ from ..sandbox.egress.request import EgressRequest
 class Destinations:
     """Where a session may go."""
 
-    agent: tuple[HostRule, ...]
+    agent: tuple[HostRule, ...] | None
+    """None where the agent gives no list."""
     operator: tuple[HostRule, ...] | None
     """None where the operator keeps no list."""
 
     @property
     def limited(self) -> bool:
         """True where there is a list at all."""
-        return bool(self.agent) or self.operator is not None
+        return self.agent is not None or self.operator is not None
 
     def listed(self, request: EgressRequest) -> bool:
         """Whether the request is on every list that exists."""
         return listed(
-            (self.agent or None, self.operator),
+            (self.agent, self.operator),
             host=request.host,
             port=request.port,
             scheme=request.scheme,

@@ -153,9 +153,10 @@ class AgentSpec(Frozen):
     """At most two. Without it the first two that are used latch."""
     tools: tuple[str | CommandTool | ModuleTools | PythonTool, ...] = ()
     workspace: WorkspaceSpec | None = None
-    hosts: tuple[str | HostRule, ...] = ()
+    hosts: tuple[str | HostRule, ...] | None = None
     """Where the agent may go; a bare name means https on port 443, GET and HEAD. The operator's
-    list narrows it. An agent with {files, internet} goes nowhere without it."""
+    list narrows it. Without any list an agent with {files, internet} goes nowhere, and one with
+    {internet, code} to every public address; an empty list lets nobody out."""
     limits: RunLimitsSpec = RunLimitsSpec()
     sandbox: SandboxLimitsSpec = SandboxLimitsSpec()
     image: str | None = None
@@ -170,8 +171,10 @@ class AgentSpec(Frozen):
 
     @field_validator("hosts")
     @classmethod
-    def _check_names(cls, value: tuple[str | HostRule, ...]) -> tuple[str | HostRule, ...]:
-        for host in value:
+    def _check_names(
+        cls, value: tuple[str | HostRule, ...] | None
+    ) -> tuple[str | HostRule, ...] | None:
+        for host in value or ():
             _host_rule(host)
         return value
 
@@ -186,9 +189,9 @@ class AgentSpec(Frozen):
         return value
 
     @property
-    def destinations(self) -> tuple[HostRule, ...]:
-        """The hosts as rules."""
-        return tuple(_host_rule(host) for host in self.hosts)
+    def destinations(self) -> tuple[HostRule, ...] | None:
+        """The hosts as rules; None where the agent gives no list."""
+        return None if self.hosts is None else tuple(_host_rule(host) for host in self.hosts)
 
     @property
     def granted(self) -> CapabilitySet | None:
