@@ -1,7 +1,8 @@
 """Sockets, fifos and device nodes in a folder: found, and hidden from a view.
 
 A socket in a mounted folder can be connected to even through a read-only mount, and a fifo can be
-written to. An overlay hides them behind whiteouts, without a copy and without touching the folder.
+written to. In an overlay both are nodes of its own that lead nowhere, but kernels have differed,
+so whiteouts hide them as well, without a copy and without touching the folder.
 What a host process makes there later is not hidden: a profile without code can make no socket to
 use it with, and one with code is kept from unix sockets by its seccomp profile.
 """
