@@ -87,12 +87,18 @@ def _spawn(control: socket.socket) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env={name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ},
+        env=_environment(),
         cwd="/",
         pass_fds=(control.fileno(),),
         # Ctrl-C at a terminal must reach the gateway alone, which then ends its proxies.
         start_new_session=True,
     )
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    # No search list: a name that was allowed is looked up as it stands, or not at all.
+    return {**kept, "LOCALDOMAIN": ""}
 
 
 def _folder(package: str) -> Path:

@@ -1,6 +1,7 @@
 """The proxy process of one domain. It holds no policy: it asks, and does what it is told."""
 
 import asyncio
+import importlib
 import os
 import socket
 import ssl
@@ -119,10 +120,9 @@ def _tls_context(ca_file: str) -> ssl.SSLContext:
 
 
 def _load_late_parts() -> None:
-    """Import now what the standard library imports at first use: later it may be unreadable."""
-    import encodings.idna  # noqa: F401
-
-    import idna  # noqa: F401
+    """Import now what is otherwise imported at first use: by then it may be unreadable."""
+    for name in ("concurrent.futures.thread", "encodings.idna", "idna"):
+        importlib.import_module(name)
 
 
 async def _run(control: socket.socket, settings: Configure, tls: ssl.SSLContext) -> None:
