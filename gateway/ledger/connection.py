@@ -15,8 +15,8 @@ from . import statements as sql
 Durability = Literal["full", "normal"]
 
 _BUSY_SECONDS = 5.0
-_CHECKPOINT_PAGES = 4000
-"""16 MiB. A checkpoint is a pause of some milliseconds; this makes it one call in a thousand."""
+_CHECKPOINT = "PRAGMA wal_autocheckpoint = 4000"
+"""In pages: 16 MiB. A checkpoint is a pause of ten or more ms, once in some hundred calls."""
 _BROKEN = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _SETTINGS = (
     # A trigger or view that somebody slipped in must not call functions with effects.
@@ -47,19 +47,12 @@ def prepare(path: Path) -> None:
 
 def writer(path: Path) -> sqlite3.Connection:
     """The one connection of a process that writes."""
-    connection = _connect(path)
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    if mode != "wal":
-        raise LedgerError(f"ledger {str(path)!r}: its file system cannot keep a write-ahead log")
-    return connection
+    return _connect(path, "PRAGMA journal_mode = WAL", _CHECKPOINT)
 
 
 def reader(path: Path) -> sqlite3.Connection:
     """A connection that cannot write."""
-    connection = _connect(path)
-    connection.execute("PRAGMA query_only = ON")
-    return connection
+    return _connect(path, "PRAGMA query_only = ON")
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
@@ -77,6 +70,8 @@ def check_tables(connection: sqlite3.Connection, path: Path) -> None:
         LedgerTampered: the tables are not a ledger's.
 
     """
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        raise LedgerError(f"ledger {str(path)!r}: its file system cannot keep a write-ahead log")
     found = [row[0] for row in connection.execute(sql.SCHEMA)]
     if sorted(found) != sorted(sql.TABLES):
         raise LedgerTampered(f"{str(path)!r} does not hold the tables of a ledger of this version")
@@ -122,7 +117,7 @@ def _reason(error: sqlite3.Error) -> str:
     }.get(code, str(error))
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *settings: str) -> sqlite3.Connection:
     # check_same_thread is off because the ledger holds a lock of its own around every use.
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
@@ -131,9 +126,13 @@ def _connect(path: Path) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
-    for setting in _SETTINGS:
-        connection.execute(setting)
-    return connection
+    try:
+        for setting in (*_SETTINGS, *settings):
+            connection.execute(setting)
+        return connection
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _make_folder(folder: Path) -> None:

@@ -89,11 +89,18 @@ class Handle:
             self._cache.bound()
             yield view
 
-    def checkpoint(self) -> None:
-        """Put everything that is committed on disk."""
+    def checkpoint(self) -> Head:
+        """Put everything that is committed on disk; up to where that is."""
         self._check_open()
         with self._lock.hold(), database.translated(self.path):
+            head = View(self._writer, self._cache).head
             self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        return head
+
+    @property
+    def usable(self) -> bool:
+        """False once it is closed, or something went wrong for good."""
+        return not self._trouble
 
     def close(self) -> None:
         """Close the connections. The last process to do so folds the log into the file."""

@@ -217,9 +217,8 @@ class Ledger:
 
     def close(self) -> None:
         """Put everything on disk and let go of the file."""
-        if self._anchor and self._durability == "normal":
-            self._handle.checkpoint()
-            self._anchor.write(self.ledger_id, self.head())
+        if self._anchor and self._durability == "normal" and self._handle.usable:
+            self._anchor.write(self.ledger_id, self._handle.checkpoint())
         self._handle.close()
         if self._anchor:
             self._anchor.close()

@@ -11,6 +11,7 @@ import pytest
 
 from trilemma.errors import LedgerError
 from trilemma.gateway.ledger import writelock
+from trilemma.gateway.ledger.connection import Durability
 from trilemma.gateway.ledger.events import Event, Kind
 from trilemma.gateway.ledger.store import Ledger, Reservation
 from trilemma.gateway.ledger.verify import verify
@@ -95,6 +96,30 @@ def test_a_file_that_goes_away_in_use_stops_every_act(
     attack(path)
     with pytest.raises(LedgerError, match="moved, deleted or replaced"):
         reserve(ledger, "c1", ["files"])
+
+
+@pytest.mark.parametrize("durability", ["full", "normal"])
+def test_a_ledger_in_trouble_can_be_closed(path: Path, durability: Durability) -> None:
+    ledger = Ledger.open(path, durability=durability, anchor=path.with_name("anchor"))
+    path.unlink()
+    with pytest.raises(LedgerError, match="moved, deleted or replaced"):
+        ledger.append(NOTE)
+    ledger.close()
+
+
+def test_at_durability_normal_the_anchor_follows_what_is_on_disk(
+    path: Path, tmp_path: Path, reserve: Reserve
+) -> None:
+    anchor = tmp_path / "anchor"
+    with Ledger.open(path, durability="normal", anchor=anchor) as ledger:
+        opened = ledger.head()
+        reserve(ledger, "lazy")
+        assert f'"seq": {opened.seq},' in anchor.read_text()
+        durable = ledger.append(Event(kind=Kind.SESSION_OPENED, domain="d", session="s"))
+        assert f'"seq": {durable.seq},' in anchor.read_text()
+        last = reserve(ledger, "lazy too").recorded
+    assert f'"seq": {last.seq},' in anchor.read_text()
+    assert verify(path, anchor=anchor).head == last.head
 
 
 def test_a_file_that_is_replaced_in_use_stops_every_act(ledger: Ledger, path: Path) -> None:
