@@ -6,8 +6,12 @@ from trilemma.errors import SpecError
 
 from ..policy.capability import Capability, CapabilitySet, show
 from ..sandbox.base import CommandEntry
-from .schemas import _PLACEHOLDER, ArgumentSpec, CommandTool
+from .schemas import PLACEHOLDER, ArgumentSpec, CommandTool
 from .tools import ToolDefinition
+
+_PLAIN = r"[^\x00\r\n]*"
+_END = r"(?![\s\S])"
+"""The end of the text. A dollar would also match before a last newline."""
 
 
 def definition(command: CommandTool) -> ToolDefinition:
@@ -47,13 +51,14 @@ def entry(command: CommandTool, arguments: dict[str, Any]) -> CommandEntry:
 
 
 def _word(command: CommandTool, template: str, arguments: dict[str, Any]) -> str | None:
-    word = template
-    for name in _PLACEHOLDER.findall(template):
-        text = _text(command.arguments[name], arguments.get(name))
-        if text is None:
-            return None
-        word = word.replace("{" + name + "}", text)
-    return word
+    texts = {
+        name: _text(command.arguments[name], arguments.get(name))
+        for name in PLACEHOLDER.findall(template)
+    }
+    if None in texts.values():
+        return None
+    # In one pass: a value that looks like a placeholder stays as it is.
+    return PLACEHOLDER.sub(lambda found: str(texts[found[1]]), template)
 
 
 def _text(spec: ArgumentSpec, value: Any) -> str | None:
@@ -78,7 +83,7 @@ def _property(spec: ArgumentSpec) -> dict[str, Any]:
     if spec.type == "string":
         found["maxLength"] = spec.max_length
         # A leading dash would be read as an option by the program; a NUL ends argv early.
-        found["pattern"] = rf"^(?!-)(?:{spec.pattern})$" if spec.pattern else r"^(?!-)[^\0\r\n]*$"
+        found["pattern"] = rf"^(?!-)(?:{spec.pattern or _PLAIN}){_END}"
         if spec.enum is not None:
             found["enum"] = list(spec.enum)
     if spec.minimum is not None:

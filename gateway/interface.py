@@ -61,6 +61,11 @@ class Session(Protocol):
         """The layer that holds this session's changes, if it has one."""
         ...
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know before anything runs, one line each."""
+        ...
+
     def state(self) -> SessionState:
         """What the domain holds now."""
         ...
@@ -76,6 +81,7 @@ class Session(Protocol):
         Raises:
             Denied: the context may not go to that model.
             ModelError: the model failed.
+            Cancelled: somebody else ended the session.
         """
         ...
 
@@ -86,6 +92,7 @@ class Session(Protocol):
 
         Raises:
             LedgerError: the call cannot be recorded; nothing more may run.
+            Cancelled: somebody else ended the session.
         """
         ...
 

@@ -4,14 +4,22 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from ..policy.capability import Capability, CapabilitySet, ordered, show
 from ..policy.operator import HostRule
 from ..policy.rule import LIMIT
 
 _NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
-_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 ToolName = Annotated[str, Field(pattern=_NAME)]
 
@@ -76,7 +84,7 @@ class CommandTool(Frozen):
 
     @model_validator(mode="after")
     def _words_and_arguments_agree(self) -> "CommandTool":
-        used = {name for word in self.argv for name in _PLACEHOLDER.findall(word)}
+        used = {name for word in self.argv for name in PLACEHOLDER.findall(word)}
         used |= {self.stdin} if self.stdin else set()
         for name in sorted(used - self.arguments.keys()):
             raise ValueError(f"argv or stdin names {name!r}, which is not among the arguments")
@@ -108,6 +116,35 @@ class PythonTool(Frozen):
     @classmethod
     def _read_needs(cls, value: Any) -> Any:
         return _capabilities(value)
+
+
+def _kind_of_tool(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "name"
+    kinds = ("command", "module", "source")
+    if isinstance(value, dict):
+        return next((kind for kind in kinds if kind in value), None)
+    return next((kind for kind in kinds if hasattr(value, kind)), None)
+
+
+def _kind_of_host(value: Any) -> str:
+    return "name" if isinstance(value, str) else "rule"
+
+
+ToolSpec = Annotated[
+    Annotated[str, Tag("name")]
+    | Annotated[CommandTool, Tag("command")]
+    | Annotated[ModuleTools, Tag("module")]
+    | Annotated[PythonTool, Tag("source")],
+    Discriminator(
+        _kind_of_tool,
+        custom_error_type="tool",
+        custom_error_message="a tool is a name, or has 'command: NAME' or 'module: FILE.py'",
+    ),
+]
+HostSpec = Annotated[
+    Annotated[str, Tag("name")] | Annotated[HostRule, Tag("rule")], Discriminator(_kind_of_host)
+]
 
 
 class WorkspaceSpec(Frozen):
@@ -151,9 +188,9 @@ class AgentSpec(Frozen):
     model: str
     grants: tuple[Capability, ...] | None = None
     """At most two. Without it the first two that are used latch."""
-    tools: tuple[str | CommandTool | ModuleTools | PythonTool, ...] = ()
+    tools: tuple[ToolSpec, ...] = ()
     workspace: WorkspaceSpec | None = None
-    hosts: tuple[str | HostRule, ...] | None = None
+    hosts: tuple[HostSpec, ...] | None = None
     """Where the agent may go; a bare name means https on port 443, GET and HEAD. The operator's
     list narrows it. Without any list an agent with {files, internet} goes nowhere, and one with
     {internet, code} to every public address; an empty list lets nobody out."""

@@ -1,0 +1,140 @@
+"""Command-line tools: typed arguments become one argv; nothing can become an option."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from trilemma.errors import SpecError
+from trilemma.gateway.arguments import BadArguments, canonical, parse
+from trilemma.gateway.commands import definition, entry
+from trilemma.gateway.schemas import CommandTool
+from trilemma.policy.capability import ALL
+from trilemma.policy.yamltext import validate
+
+
+def command(**fields: Any) -> CommandTool:
+    return validate(
+        CommandTool,
+        {
+            "command": "show",
+            "description": "Show a message",
+            "executable": "/usr/bin/mshow",
+            "sha256": "0" * 64,
+            "needs": ["files"],
+            **fields,
+        },
+        "test",
+    )
+
+
+SHOW = command(
+    argv=["-q", "{verbose}", "--depth={depth}", "--", "{message}"],
+    arguments={
+        "message": {"type": "string"},
+        "verbose": {"type": "boolean", "flag": "-v"},
+        "depth": {"type": "integer", "minimum": 0, "maximum": 9, "required": False},
+    },
+)
+
+
+def test_argv_is_complete_and_absent_arguments_leave_no_word() -> None:
+    full = {"message": "inbox/1", "verbose": True, "depth": 3}
+    assert entry(SHOW, full).argv == (
+        "/usr/bin/mshow",
+        "-q",
+        "-v",
+        "--depth=3",
+        "--",
+        "inbox/1",
+    )
+    assert entry(SHOW, {"message": "x"}).argv == ("/usr/bin/mshow", "-q", "--", "x")
+
+
+@pytest.mark.parametrize("value", ["-rf", "--pre=sh", "a\nb", "a\0b", "-"])
+def test_a_value_cannot_be_an_option_or_end_early(value: str) -> None:
+    with pytest.raises(BadArguments):
+        parse(canonical({"message": value}), definition(SHOW))
+
+
+def test_values_cannot_bring_placeholders_of_their_own() -> None:
+    two = command(
+        argv=["{first}", "{second}"],
+        arguments={"first": {"type": "string"}, "second": {"type": "string"}},
+    )
+    words = entry(two, {"first": "{second}", "second": "x"}).argv
+    assert words == ("/usr/bin/mshow", "{second}", "x")
+
+
+@given(first=st.text(), second=st.text())
+def test_every_value_stays_within_its_own_word(first: str, second: str) -> None:
+    two = command(
+        argv=["a={first}", "{second}{first}"],
+        arguments={"first": {"type": "string"}, "second": {"type": "string"}},
+    )
+    words = entry(two, {"first": first, "second": second}).argv
+    assert words == ("/usr/bin/mshow", f"a={first}", f"{second}{first}")
+
+
+def test_a_pattern_binds_the_whole_value() -> None:
+    tool = definition(
+        command(argv=["{id}"], arguments={"id": {"type": "string", "pattern": "[0-9]+|x"}})
+    )
+    assert parse('{"id": "12"}', tool) == {"id": "12"}
+    for value in ("12\n", "1 2", "xx", "-1", ""):
+        with pytest.raises(BadArguments):
+            parse(canonical({"id": value}), tool)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"executable": "mshow"}, "executable"),
+        ({"sha256": "abc"}, "sha256"),
+        ({"argv": ["{ghost}"]}, "'ghost'"),
+        ({"arguments": {"unused": {"type": "string"}}}, "'unused'"),
+        ({"needs": ["disk"]}, "unknown capability 'disk'"),
+        ({"needs": "files"}, "must be a list"),
+        ({"argv": ["{a}"], "arguments": {"a": {"type": "boolean"}}}, "flag"),
+        ({"argv": ["{a}"], "arguments": {"a": {"type": "string", "pattern": "("}}}, "pattern"),
+        ({"argv": ["{a}"], "arguments": {"a": {"type": "integer", "pattern": "1"}}}, "strings"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_wrong_declaration_names_what_is_wrong(fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(SpecError) as problem:
+        command(**fields)
+    assert says in str(problem.value)
+
+
+def test_a_command_without_needs_counts_as_all_three() -> None:
+    bare = CommandTool(
+        command="bare", description="", executable="/usr/bin/true", sha256="0" * 64
+    )
+    assert definition(bare).needs == ALL
+    assert not definition(bare).facts.declared
+
+
+def test_a_command_cannot_use_structured_egress() -> None:
+    with pytest.raises(SpecError, match="http_fetch"):
+        definition(command(needs=["internet"]))
+
+
+def test_the_identity_follows_everything_that_was_trusted() -> None:
+    base = definition(SHOW).identity
+    assert definition(SHOW.model_copy(update={"sha256": "1" * 64})).identity != base
+    assert definition(SHOW.model_copy(update={"description": "Delete"})).identity != base
+    assert definition(SHOW.model_copy(update={"argv": ("{message}",)})).identity != base
+
+
+def test_a_value_that_looks_like_a_placeholder_is_left_alone() -> None:
+    two = command(
+        argv=["{second}{first}"],
+        arguments={"first": {"type": "string"}, "second": {"type": "string"}},
+    )
+    assert entry(two, {"first": "1", "second": "{first}"}).argv[1:] == ("{first}1",)
+
+
+def test_a_last_newline_is_not_overlooked() -> None:
+    with pytest.raises(BadArguments):
+        parse(canonical({"message": "inbox\n"}), definition(SHOW))
