@@ -26,6 +26,7 @@ _STARTED = 30.0
 # The most specific class wins; DockerException is the base of all of them.
 TRANSLATED: Mapping[type[Exception], type[SandboxError]] = {
     foreign.ImageNotFound: ImageMissing,
+    foreign.NullResource: ImageMissing,
     foreign.DockerException: SandboxError,
     foreign.StreamParseError: SandboxError,
     requests.exceptions.ConnectionError: EngineMissing,

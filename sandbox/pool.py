@@ -50,7 +50,9 @@ class Pool:
             except CancelledError:
                 raise SandboxError(_CLOSED) from None
             except BaseException:
-                self._forget(key, future)
+                # An interrupted wait forgets nothing: what is still being made has to be closed.
+                if future.done():
+                    self._forget(key, future)
                 raise
             if not sandbox.lost:
                 return sandbox

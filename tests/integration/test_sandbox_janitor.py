@@ -129,7 +129,7 @@ def test_a_stopped_container_of_a_dead_gateway_is_swept(
     container = engine.create(
         {"Image": base_image, "Cmd": ["x"], "Labels": labels}, "trilemma-left-behind"
     )
-    assert sweep(tmp_path, engine) >= 1
+    sweep(tmp_path, engine)
     assert engine.inspect(container) is None
 
 

@@ -130,6 +130,22 @@ def test_the_refusal_says_what_was_found(
         backend.create(spec(base_image))
 
 
+def test_twin_without_the_check_it_would_serve_calls(
+    backend: DockerBackend, engine: Engine, base_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sabotaged(settings: Settings) -> Config:
+        config = configuration(settings)
+        host_network(config)
+        return config
+
+    monkeypatch.setattr(backend_module, "configuration", sabotaged)
+    monkeypatch.setattr(backend_module, "verify", lambda evidence, settings: None)
+    sandbox = backend.create(spec(base_image))
+    inspect = engine.inspect(sandbox.id)
+    assert inspect is not None
+    assert inspect["HostConfig"]["NetworkMode"] == "host"
+
+
 def test_a_view_without_its_flags_is_refused(
     backend: DockerBackend, base_image: str, tmp_path: Path
 ) -> None:
@@ -138,9 +154,10 @@ def test_a_view_without_its_flags_is_refused(
         backend.create(spec(base_image, mount=mount, capabilities=parse(["files"])))
 
 
-def test_a_missing_image_is_not_pulled(backend: DockerBackend) -> None:
+@pytest.mark.parametrize("image", ["", "sha256:" + "0" * 64, "debian:bookworm"])
+def test_a_missing_image_is_not_pulled(backend: DockerBackend, image: str) -> None:
     with pytest.raises(ImageMissing, match="trilemma image build"):
-        backend.create(spec("sha256:" + "0" * 64))
+        backend.create(spec(image))
 
 
 def test_a_tag_is_not_an_image_id(backend: DockerBackend, engine: Engine, base_image: str) -> None:
