@@ -130,7 +130,7 @@ class Gatekeeper:
             if self._undecided.pop(ask.id, None) is None:
                 return
             if answer.allow:
-                self._allowed[ask.id] = ask.request
+                self._allowed[ask.id] = _at_most(ask.request, answer)
         with contextlib.suppress(SandboxError):
             self.send(Answer(ask.id, answer))
 
@@ -185,6 +185,13 @@ class Gatekeeper:
 
 class Unrecorded(SandboxError):
     """The ledger did not take the end of a request. No audit, no action."""
+
+
+def _at_most(request: EgressRequest, answer: EgressAnswer) -> EgressRequest:
+    """The request with all the bytes that it may send: for a tunnel, what the answer gave it."""
+    if request.scheme != "tunnel":
+        return request
+    return replace(request, bytes_out=answer.budget_bytes_out)
 
 
 def _lost(request: EgressRequest) -> EgressOutcome:

@@ -101,6 +101,8 @@ def arriving(fields: Iterable[HeaderField]) -> tuple[HeaderField, ...]:
     """The fields of a response that reach the sandbox."""
     fields = tuple(fields)
     dropped = _HOP_BY_HOP | _NOT_FOR_SANDBOXES | _named(fields)
+    if any(field.name == b"transfer-encoding" for field in fields):
+        dropped |= {b"content-length"}  # where both are there, the length is not to be believed
     return tuple(field for field in fields if field.name not in dropped)
 
 

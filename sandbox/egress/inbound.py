@@ -101,7 +101,7 @@ class Inbound:
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.cut()
             return
-        text = f"{failure}\n".encode()
+        text = f"{failure}\n".encode(errors="replace")
         fields = [
             HeaderField(b"content-type", b"text/plain; charset=utf-8"),
             HeaderField(b"content-length", str(len(text)).encode()),

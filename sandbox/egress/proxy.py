@@ -103,7 +103,8 @@ class Proxy:
             self._connections -= 1
 
     async def _revoke(self, call: str) -> None:
-        await self._cut(list(self._tasks.get(call, ())))
+        while tasks := self._tasks.get(call):
+            await self._cut(list(tasks))
         self._control.post(Revoked(call))
 
     async def _cut(self, tasks: list[asyncio.Task[None]]) -> None:

@@ -68,7 +68,7 @@ class Outcome(StrEnum):
     CUT = "cut"
     """The gateway revoked it."""
     LOST = "lost"
-    """The proxy died; how much was sent is unknown, at most what was allowed."""
+    """The proxy died. What was sent is unknown: ``bytes_out`` is all that was allowed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ def networks() -> Iterator[str]:
                 ip("-n", name, "link", "set", link, "up")
         ip("-n", there, "addr", "add", "10.66.0.2/32", "dev", "lo")
         ip("-n", here, "route", "add", "default", "via", THERE)
+        # A whole network that this machine answers for, without an interface that says so.
+        ip("-n", here, "route", "add", "local", "9.9.8.0/24", "dev", "lo")
         yield here
     finally:
         for name in (here, there):
@@ -116,7 +118,9 @@ def test_an_unknown_name_is_not_tried_under_the_machine_s_own_domains(
     assert set(seen["unknown"]["questions"]) == {"unknown.example"}
 
 
-@pytest.mark.parametrize("name", ["own", "loopback", "private", "mapped", "metadata", "mixed"])
+@pytest.mark.parametrize(
+    "name", ["own", "loopback", "private", "mapped", "metadata", "mixed", "routed"]
+)
 def test_a_name_that_leads_inside_is_refused(seen: dict[str, Any], name: str) -> None:
     assert seen[name]["outcome"] == "address_refused"
     assert f"/{name}" not in seen["arrived"]
@@ -147,6 +151,7 @@ ANSWERS = {
     "mapped.example": [["::ffff:10.66.0.2"]],
     "metadata.example": [["169.254.169.254"]],
     "mixed.example": [[THERE, "10.66.0.2"]],
+    "routed.example": [["9.9.8.7"]],
     "rebinding.example": [[THERE], ["10.66.0.2"]],
 }
 
@@ -161,6 +166,7 @@ SCENARIOS = {
     "mapped": "mapped.example",
     "metadata": "metadata.example",
     "mixed": "mixed.example",
+    "routed": "routed.example",
     "private-opened": "private.example",
     "rebinding-1": "rebinding.example",
     "rebinding-2": "rebinding.example",

@@ -210,6 +210,19 @@ def test_a_killed_proxy_lets_nothing_out_and_its_requests_are_lost(
     assert not proxy.proxy.alive
 
 
+def test_a_lost_tunnel_counts_as_if_it_had_sent_all_it_might(
+    origin: Make, watched: Make, inside: Make, tmp_path: Path
+) -> None:
+    server = origin(raw=Silent())
+    proxy = watched(lambda _: EgressAnswer(True, "", 5000, 5000), server, mode=Mode.TUNNEL)
+    proxy.proxy.listen(tmp_path / "egress.sock", call="container-1")
+    tunnel = inside(proxy, path=tmp_path / "egress.sock")
+    assert tunnel.request("CONNECT", f"127.0.0.1:{server.port}").status == 200
+    os.kill(proxy.proxy.pid, signal.SIGKILL)
+    end = proxy.end()
+    assert (end.outcome, end.bytes_out) == (Outcome.LOST, 5000)
+
+
 def test_a_stopped_proxy_cannot_hold_up_revocation(
     watched: Make, allow: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,8 +83,9 @@ def test_an_answer_of_another_type_is_a_denial(origin: Make, watched: Make, insi
     server = origin()
     proxy = watched(lambda _: "yes", server)
     assert inside(proxy).request("GET", f"http://127.0.0.1:{server.port}/").status == 403
-    truthy = watched(lambda _: EgressAnswer(allow="no", max_bytes_in=9, budget_bytes_out=99))
-    assert inside(truthy).request("GET", f"http://127.0.0.1:{server.port}/").status == 403
+    truthy: Any = "no"
+    proxy = watched(lambda _: EgressAnswer(allow=truthy, max_bytes_in=9, budget_bytes_out=99))
+    assert inside(proxy).request("GET", f"http://127.0.0.1:{server.port}/").status == 403
     assert server.connections == 0
 
 
@@ -278,6 +279,17 @@ def test_the_other_side_cannot_speak_for_the_proxy(
         "GET", f"http://127.0.0.1:{server.port}/"
     )
     assert reply.headers == {"x-kept": "1", "content-length": "0"}
+
+
+def test_a_doubtful_length_is_not_passed_on(origin: Make, watched: Make, inside: Make) -> None:
+    server = origin(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"5\r\nhello\r\n0\r\n\r\n"
+    )
+    reply = inside(watched(only("127.0.0.1"), server)).request(
+        "GET", f"http://127.0.0.1:{server.port}/"
+    )
+    assert (reply.status, reply.body) == (200, b"hello")
 
 
 def test_a_budget_smaller_than_the_request_stops_it(
