@@ -15,9 +15,21 @@ from trilemma.sandbox.toolhost.fetching import Request, fetch
 Make = Callable[..., Any]
 
 WORDS = st.sampled_from(
-    b"GET |POST |CONNECT |http://|https://|127.0.0.1|a.example|/|:80| HTTP/1.1".split(b"|")
-    + [b"\r\n", b"\r\n\r\n", b"Host: x", b"Content-Length: 3", b"Transfer-Encoding: chunked"]
-    + [b"0\r\n\r\n", b"Expect: 100-continue", b"@", b"%", b"[::1]", b"\0", b"#"]
+    [
+        *b"GET |POST |CONNECT |http://|https://|127.0.0.1|a.example|/|:80| HTTP/1.1".split(b"|"),
+        b"\r\n",
+        b"\r\n\r\n",
+        b"Host: x",
+        b"Content-Length: 3",
+        b"Transfer-Encoding: chunked",
+        b"0\r\n\r\n",
+        b"Expect: 100-continue",
+        b"@",
+        b"%",
+        b"[::1]",
+        b"\x00",
+        b"#",
+    ]
 )
 JUNK = st.lists(WORDS | st.binary(max_size=4), max_size=12).map(b"".join)
 TARGETS = st.from_regex(rb"https?://[A-Za-z0-9.:@%\[\]\\-]{1,20}(/[!-~]{0,9})?", fullmatch=True)
