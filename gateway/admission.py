@@ -19,6 +19,7 @@ from .enforcement import Actor, Enforcement
 from .inputs import take_labels
 from .interface import Approve
 from .ledger.events import Event, Kind
+from .layerwatch import LayerWatch
 from .machinery import Machinery, image
 from .models import ModelCalls
 from .profiles import SandboxPlan, limits
@@ -77,7 +78,7 @@ class Admission:
             workspace = self._open_workspace(enforcement, machinery)
             exit = Exit(self.actor, Destinations(self.spec.destinations, policy.egress.allow))
             plan = self._plan(tools, workspace)
-            dispatch = Dispatch(machinery.pool, plan, egress, exit)
+            dispatch = Dispatch(machinery.pool, plan, egress, exit, self._watch(plan, workspace))
             named = {tool.name: tool for tool in tools}
             calls = Calls(enforcement, self.actor, named, dispatch.run, self.approve)
         except BaseException:
@@ -99,6 +100,10 @@ class Admission:
             workers,
             release,
         )
+
+    def _watch(self, plan: SandboxPlan, workspace: OpenWorkspace | None) -> LayerWatch | None:
+        layer = workspace.layer if workspace else None
+        return LayerWatch(layer, plan.limits.layer) if layer else None
 
     def _plan(
         self, tools: tuple[ToolDefinition, ...], workspace: OpenWorkspace | None

@@ -17,21 +17,32 @@ from ..sandbox.pool import Pool
 from ..sandbox.spec import Egress
 from .commands import entry as command_entry
 from .egress import DomainEgress, Exit
+from .layerwatch import LayerWatch
 from .profiles import SandboxPlan
 from .schemas import CommandTool
 from .tools import ToolDefinition
 
 _TUNNEL_SOCKET = "egress.sock"
+_READERS = frozenset({"list_files", "read_file", "search_files"})
+"""Built-in tools that write nothing: they still work when the layer is full."""
 
 
 class Dispatch:
     """Runs the allowed calls of one session. Safe to use from several threads."""
 
-    def __init__(self, pool: Pool, plan: SandboxPlan, egress: DomainEgress, exit: Exit) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        plan: SandboxPlan,
+        egress: DomainEgress,
+        exit: Exit,
+        layer: LayerWatch | None,
+    ) -> None:
         self._pool = pool
         self._plan = plan
         self._egress = egress
         self._exit = exit
+        self._layer = layer
         self._lock = threading.Lock()
         self._running: dict[str, Sandbox] = {}
         self._cancelled: set[str] = set()
@@ -45,6 +56,11 @@ class Dispatch:
             SandboxError: there is no such sandbox, or it was lost under the call.
         """
         spec = self._plan.spec(tool, given)
+        writes = spec.mount is not None and tool.name not in _READERS
+        if writes and self._layer is not None:
+            if full := self._layer.refusal():
+                return CallResult(error=CallError("tool_error", full))
+            self._layer.look()
         sandbox = self._pool.lease(spec)
         if spec.egress is Egress.TUNNEL:
             path = sandbox.exchange / _TUNNEL_SOCKET

@@ -26,6 +26,7 @@ from .machinery import Machinery
 from .schemas import AgentSpec
 from .session import LocalSession
 from .settings import Settings
+from .stops import StopWatch
 
 _CALLS_AT_ONCE = 64
 
@@ -44,6 +45,7 @@ class LocalGateway:
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="trilemma-call")
         self._machinery: Machinery | None = None
+        self._stops: StopWatch | None = None
         self._sessions: dict[str, LocalSession] = {}
         self._egress: dict[str, DomainEgress] = {}
         self._users: Counter[str] = Counter()
@@ -136,9 +138,19 @@ class LocalGateway:
         for session in sessions:
             session.end("gateway closed")
         self._workers.shutdown(wait=True)
+        if self._stops is not None:
+            self._stops.close()
         if self._machinery is not None:
             self._machinery.close()
         self.enforcement.ledger.close()
+
+    def stop(self, session: str) -> bool:
+        """End one session: its calls are killed and its run fails. Whether there is such a one."""
+        with self._lock:
+            found = self._sessions.get(session)
+        if found is not None:
+            found.stopping.ask()
+        return found is not None
 
     def abandon(self) -> None:
         """End at interpreter exit, where no thread can start any more: the janitor cleans up."""
@@ -158,6 +170,7 @@ class LocalGateway:
                 raise SandboxError("the gateway is closed")
             if self._machinery is None:
                 self._machinery = Machinery.start(self.settings, self.enforcement.ledger)
+                self._stops = StopWatch(self._machinery.runtime.path, self.stop)
             return self._machinery
 
     def _enter(self, domain: str) -> DomainEgress:

@@ -1,7 +1,6 @@
 """One running agent in this process."""
 
 import asyncio
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +12,7 @@ from .enforcement import Actor, Enforcement
 from .interface import SessionState
 from .ledger.events import Event, Kind
 from .models import ModelCalls
+from .stopping import Stopping
 from .workspaces.opened import OpenWorkspace
 
 
@@ -34,8 +34,8 @@ class LocalSession:
         self.actor = actor
         self.tools = tools
         self.workspace = workspace
-        self.stopping = threading.Event()
-        """Set when somebody else asked this session to end."""
+        self.stopping = Stopping()
+        """Somebody else may ask this session to end."""
         self._enforcement = enforcement
         self._calls = calls
         self._models = models
@@ -60,6 +60,11 @@ class LocalSession:
         layer = self.workspace.layer if self.workspace else None
         return layer.id if layer else None
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know before anything runs, one line each."""
+        return () if self.workspace is None else self.workspace.notes
+
     def state(self) -> SessionState:
         """What the domain holds now."""
         held = self._enforcement.ledger.held(self.domain)
@@ -72,10 +77,15 @@ class LocalSession:
         on_text: Callable[[str], None] | None = None,
     ) -> Reply:
         """Call the session's model; see :class:`~trilemma.gateway.interface.Session`."""
-        return await self._models.call(messages, tools, on_text)
+        with self.stopping.acting():
+            return await self._models.call(messages, tools, on_text)
 
     async def call_tool(self, call: ToolCall) -> ToolOutcome:
         """Decide, run and record one call; see :class:`~trilemma.gateway.interface.Session`."""
+        with self.stopping.acting():
+            return await self._call_tool(call)
+
+    async def _call_tool(self, call: ToolCall) -> ToolOutcome:
         name = call_id()
         loop = asyncio.get_running_loop()
         running = loop.run_in_executor(self._workers, self._calls.call, call, name)

@@ -24,4 +24,4 @@ class Limits:
     call_seconds: float = 60.0
     """Gateway. The call and everything it started are killed; it ends with ``timeout``."""
     layer: int = 1024 * 1024 * 1024
-    """Gateway, after each call that may write. Over it, the session's next writes are refused."""
+    """Gateway, beside the calls, once a second. Over it, the session's next writes are refused."""
