@@ -18,8 +18,8 @@ from .egress import DomainEgress, Exit
 from .enforcement import Actor, Enforcement
 from .inputs import take_labels
 from .interface import Approve
-from .ledger.events import Event, Kind
 from .layerwatch import LayerWatch
+from .ledger.events import Event, Kind
 from .machinery import Machinery, image
 from .models import ModelCalls
 from .profiles import SandboxPlan, limits

@@ -23,7 +23,7 @@ from .schemas import CommandTool
 from .tools import ToolDefinition
 
 _TUNNEL_SOCKET = "egress.sock"
-_READERS = frozenset({"list_files", "read_file", "search_files"})
+_READERS = tuple(map(BuiltinEntry, ("list_files", "read_file", "search_files")))
 """Built-in tools that write nothing: they still work when the layer is full."""
 
 
@@ -56,7 +56,7 @@ class Dispatch:
             SandboxError: there is no such sandbox, or it was lost under the call.
         """
         spec = self._plan.spec(tool, given)
-        writes = spec.mount is not None and tool.name not in _READERS
+        writes = spec.mount is not None and tool.runner not in _READERS
         if writes and self._layer is not None:
             if full := self._layer.refusal():
                 return CallResult(error=CallError("tool_error", full))
