@@ -18,7 +18,7 @@ from trilemma.errors import WorkspaceError
 
 from ...sandbox.beneath import directory, open_beneath
 from ...sandbox.folder import Folder
-from .changes import Change, Changes, Entry, Kind, Refused, printable
+from .changes import Change, Changes, Entry, Kind, Refused, parents, printable
 from .diff import diff
 from .layers import Layer
 from .look import split
@@ -125,11 +125,14 @@ class _Application:
         return os.fstat(self._base)
 
     def _verify(self) -> None:
-        """Both sides are as they were shown."""
+        """Both sides are as they were shown, and so are the directories above."""
         now = {change.path: change for change in diff(self._layer, self._folder).changes}
+        chosen = {change.path for change in self._changes}
         for change in self._changes:
             found = now.get(change.path)
             if found is None or (found.old, found.new) != (change.old, change.new):
+                raise _moved(change)
+            if any(above in now and above not in chosen for above in parents(change.path)):
                 raise _moved(change)
 
     def _delete(self) -> None:

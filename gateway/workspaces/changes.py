@@ -86,8 +86,15 @@ class Changes:
         return bool(self.changes)
 
     def only(self, wanted: Callable[[Change], bool]) -> "Changes":
-        """The changes that a person picks."""
-        return replace(self, changes=tuple(c for c in self.changes if wanted(c)))
+        """The changes that a person picks, and the directories that they lie in."""
+        picked = {change.path for change in self.changes if wanted(change)}
+        above = {parent for path in picked for parent in parents(path)}
+        return replace(
+            self,
+            changes=tuple(
+                c for c in self.changes if c.path in picked or (c.path in above and c.new)
+            ),
+        )
 
     @property
     def digest(self) -> str:
@@ -95,6 +102,12 @@ class Changes:
         rows = [[printable(c.path), _plain(c.old), _plain(c.new)] for c in self.changes]
         text = json.dumps([self.layer, self.workspace, rows], sort_keys=True)
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def parents(path: str) -> list[str]:
+    """The directories above a relative path, the outermost first."""
+    parts = path.split("/")
+    return ["/".join(parts[:n]) for n in range(1, len(parts))]
 
 
 def printable(path: str) -> str:

@@ -1,12 +1,14 @@
 """A workspace that one session has open."""
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from ...sandbox.folder import Folder
 from ...sandbox.views import View, ViewMaker
 from ..ledger.events import Event, Kind
 from ..ledger.store import Ledger
+from .changes import printable
 from .layers import Layer
 from .mark import Mark, write_mark
 from .opening import Opening
@@ -44,6 +46,27 @@ class OpenWorkspace:
     def folder(self) -> Path:
         """Where the folder lies."""
         return self._folder.path
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What its owner should know, one line each."""
+        return tuple(self._notes())
+
+    def _notes(self) -> Iterator[str]:
+        name = repr(str(self.folder))
+        if self.undeclared:
+            yield (
+                f"workspace {name} is opened for the first time and counts as your own work; if "
+                "others wrote it (mail, downloads, a fork), say 'origin: strangers' in the agent"
+            )
+        if any(view.copied for view in self._views):
+            yield f"the kernel cannot show workspace {name} as it is; the agent works on a copy"
+        hidden = {path for view in self._views for path in view.hidden}
+        if hidden:
+            yield (
+                f"{len(hidden)} sockets, fifos or devices in workspace {name} are hidden from "
+                f"the agent, such as {printable(min(hidden))!r}"
+            )
 
     def view(self, *, exec: bool) -> View:
         """Mount it, with ``noexec`` unless ``exec``. :meth:`close` unmounts it.

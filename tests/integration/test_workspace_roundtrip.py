@@ -1,0 +1,122 @@
+"""For any tree and any changes: diff and apply give exactly what the agent saw."""
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from trilemma.gateway.workspaces.apply import apply
+from trilemma.gateway.workspaces.diff import diff
+from trilemma.gateway.workspaces.layers import Layers
+from trilemma.sandbox.folder import Folder
+from trilemma.sandbox.views import ViewMaker
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+NAMES = st.sampled_from(["a", "b", "c", "ä b", "-x", "\udcff"])
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+CONTENT = st.sampled_from(["", "one\n", "two\n", "no newline", "\0binary"])
+STEPS = st.one_of(
+    st.tuples(st.just("write"), PATHS, CONTENT),
+    st.tuples(st.just("mkdir"), PATHS, st.just("")),
+    st.tuples(st.just("link"), PATHS, st.sampled_from(["a", "b/c", "nowhere"])),
+    st.tuples(st.just("delete"), PATHS, st.just("")),
+    st.tuples(st.just("rename"), PATHS, PATHS),
+    st.tuples(st.just("mode"), PATHS, st.sampled_from(["600", "644", "700", "755"])),
+)
+SCRIPTS = st.lists(STEPS, max_size=12)
+
+
+def step(act: str, path: str, value: str) -> None:
+    target = Path(path)
+    if act == "write":
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(value)
+    elif act == "mkdir":
+        target.mkdir(parents=True)
+    elif act == "link":
+        target.symlink_to(value)
+    elif act == "delete" and target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    elif act == "delete":
+        target.unlink()
+    elif act == "rename":
+        shutil.move(path, value)
+    else:
+        target.chmod(int(value, 8))
+
+
+def play(place: Path, script: list[tuple[str, str, str]], uid: int) -> None:
+    """Run the steps in ``place`` as the user; one that cannot be done is passed over."""
+    child = os.fork()
+    if child == 0:
+        os.chdir(place)
+        os.setgroups([])
+        os.setgid(uid)
+        os.setuid(uid)
+        for act, path, value in script:
+            with suppress(OSError, shutil.Error):
+                step(act, path, value)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def tree(place: Path) -> dict[str, tuple[str, int, bytes]]:
+    """Everything that a reader of the folder can see, but times."""
+    found = {}
+    for parent, folders, files in os.walk(place):
+        for name in folders + files:
+            path = Path(parent, name)
+            mode = path.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                entry = ("link", 0, os.fsencode(os.readlink(path)))
+            elif stat.S_ISDIR(mode):
+                entry = ("directory", stat.S_IMODE(mode), b"")
+            else:
+                entry = ("file", stat.S_IMODE(mode), path.read_bytes())
+            found[str(path.relative_to(place))] = entry
+    return found
+
+
+@contextmanager
+def workbench() -> Iterator[Path]:
+    place = Path(tempfile.mkdtemp())
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(before=SCRIPTS, after=SCRIPTS, owner=st.sampled_from([0, 4321]))
+def test_apply_gives_exactly_what_the_agent_saw(
+    before: list[tuple[str, str, str]], after: list[tuple[str, str, str]], owner: int
+) -> None:
+    with workbench() as place:
+        work = place / "work"
+        work.mkdir()
+        os.chown(work, owner, owner)
+        play(work, before, owner)
+        folder = Folder.at(work)
+        layers = Layers(place / "layers")
+        layer = layers.create("ws-1", work, "session-1")
+        maker = ViewMaker(place / "run")
+        view = maker.layer_view(folder, layer.place, exec=False)
+        untouched = tree(work)
+        try:
+            play(view.mount.source, after, view.mount.uid)
+            seen = tree(view.mount.source)
+        finally:
+            maker.close()
+        assert tree(work) == untouched
+        changes = diff(layer, folder)
+        applied = apply(changes, layer, folder, lambda: None)
+        assert (changes.refused, applied.left) == ((), ())
+        assert tree(work) == seen
+        assert not diff(layer, folder)
