@@ -53,7 +53,8 @@ class Engine:
         # Before the SDK does: it leaves the socket of a refused connection open.
         _knock(self.address)
         with self._translated():
-            self._api = docker.APIClient(
+            # The SDK's stubs know half of its methods.
+            self._api: Any = docker.APIClient(
                 base_url=self.address, version="auto", timeout=int(timeout), max_pool_size=32
             )
 

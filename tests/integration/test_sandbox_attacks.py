@@ -4,10 +4,10 @@ import hashlib
 import itertools
 import os
 import socket
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +46,7 @@ calls = itertools.count()
 
 @dataclass(frozen=True)
 class Host:
-    """What lies on the host: a secret, a folder with traps, servers that keep what arrives."""
+    """What lies on the host: a secret, a folder with traps, a server that keeps what arrives."""
 
     folder: Path
     secret: Path
@@ -55,7 +55,7 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
+def host(tmp_path: Path, canaries: Any) -> Host:
     folder = tmp_path / "folder"
     folder.mkdir()
     secret = tmp_path / "secret.txt"
@@ -65,40 +65,8 @@ def host(tmp_path: Path) -> Iterator[Host]:
     script = folder / "script"
     script.write_text("#!/usr/bin/python3\nopen('/tmp/canary', 'w').write('ran')\n")
     script.chmod(0o755)
-    arrived: list[bytes] = []
-    with listening(socket.AF_INET, ("0.0.0.0", 0), arrived) as server:
-        port = server.getsockname()[1]
-        yield Host(folder, secret, f"127.0.0.1:{port}", arrived)
-
-
-class listening:
-    """A server that keeps what is sent to it."""
-
-    def __init__(self, family: int, address: object, arrived: list[bytes]) -> None:
-        self.server = socket.socket(family)
-        self.server.bind(address)  # type: ignore[arg-type]
-        self.server.listen()
-        self.arrived = arrived
-        self.thread = threading.Thread(target=self.serve)
-
-    def serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self.server.accept()
-            except OSError:
-                return
-            with connection:
-                connection.settimeout(5)
-                self.arrived.append(connection.recv(100))
-
-    def __enter__(self) -> socket.socket:
-        self.thread.start()
-        return self.server
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown(socket.SHUT_RDWR)
-        self.server.close()
-        self.thread.join()
+    server = canaries(socket.AF_INET, ("0.0.0.0", 0))
+    return Host(folder, secret, f"127.0.0.1:{server.address[1]}", server.arrived)
 
 
 @pytest.fixture
@@ -192,27 +160,42 @@ def test_every_attack_in_every_profile(
     assert host.arrived == []
 
 
-def test_a_socket_in_the_folder_is_out_of_reach(
-    backend: DockerBackend, views: ViewMaker, host: Host, base_image: str, code_image: str
+def test_every_attack_where_vetted_commands_run(
+    backend: DockerBackend, views: ViewMaker, host: Host, code_image: str
 ) -> None:
-    arrived: list[bytes] = []
-    # Planted after the view was made: then nothing has masked it.
-    for profile, image in (
-        (frozenset({Capability.FILES}), base_image),
-        (frozenset({Capability.FILES, Capability.INTERNET}), base_image),
-        (frozenset({Capability.FILES, Capability.CODE}), code_image),
-    ):
-        folder = Folder.at(host.folder)
-        mount = views.direct_view(folder, read_only=False, exec=image == code_image).mount
-        sandbox = backend.create(spec(profile, image, mount))
-        path = host.folder / "agent.sock"
-        with listening(socket.AF_UNIX, str(path), arrived):
-            path.chmod(0o777)
-            assert not done(sandbox, "connect_planted", "/workspace/agent.sock")
-            assert not done(sandbox, "send_planted", "/workspace/agent.sock")
-        path.unlink()
-        sandbox.close()
-    assert arrived == []
+    """A container for commands holds a shell; nothing but the pinned command gets to run it."""
+    profile = frozenset({Capability.FILES})
+    mount = views.direct_view(Folder.at(host.folder), read_only=True, exec=False).mount
+    sandbox = backend.create(replace(spec(profile, code_image, mount), exec=Exec.ONCE))
+    arguments = {**ARGUMENTS, "connect": host.address, "exec_script": "/workspace/script"}
+    names = f"{ALWAYS_REFUSED} {CODE_ONLY} unix_socket exec_script".split()
+    assert not {name for name in names if done(sandbox, name, arguments.get(name, ""))}
+    assert host.arrived == []
+
+
+def test_a_socket_in_the_folder_is_out_of_reach(
+    backend: DockerBackend,
+    views: ViewMaker,
+    host: Host,
+    canaries: Any,
+    base_image: str,
+    code_image: str,
+) -> None:
+    sandboxes = []
+    for more in ((), (Capability.INTERNET,), (Capability.CODE,)):
+        image = code_image if more == (Capability.CODE,) else base_image
+        view = views.direct_view(Folder.at(host.folder), read_only=False, exec=image == code_image)
+        sandboxes.append(
+            backend.create(spec(frozenset({Capability.FILES, *more}), image, view.mount))
+        )
+    # Planted after the views were made: nothing has masked it.
+    path = host.folder / "agent.sock"
+    server = canaries(socket.AF_UNIX, str(path))
+    path.chmod(0o777)
+    for sandbox in sandboxes:
+        assert not done(sandbox, "connect_planted", "/workspace/agent.sock")
+        assert not done(sandbox, "send_planted", "/workspace/agent.sock")
+    assert server.arrived == []
 
 
 def test_a_writable_folder_takes_files_and_nothing_that_runs(

@@ -5,7 +5,6 @@ Nothing in the package can do this; the configuration is changed here, after it 
 
 import secrets
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ Sabotage = Callable[[Config], None]
 class Bare:
     """A container with a sandbox's configuration, but the attack instead of the tool host."""
 
-    def __init__(self, api: docker.APIClient, runtime: RuntimeDir, image: str) -> None:
+    def __init__(self, api: Any, runtime: RuntimeDir, image: str) -> None:
         self.api = api
         self.runtime = runtime
         self.image = image
@@ -152,27 +151,27 @@ def test_without_a_wall_of_the_engine(
     assert bare.run(sabotage, attack, argument) == "done"
 
 
-def test_with_a_network_the_canary_arrives(bare: Bare) -> None:
-    with arriving(socket.AF_INET, ("127.0.0.1", 0)) as (server, arrived):
-        host, port = server.getsockname()
-        assert bare.run(nothing, "connect", f"{host}:{port}") == "refused"
-        assert arrived == []
-        assert bare.run(host_network, "connect", f"{host}:{port}") == "done"
-    assert arrived == [b"canary"]
+def test_with_a_network_the_canary_arrives(bare: Bare, canaries: Any) -> None:
+    server = canaries(socket.AF_INET, ("127.0.0.1", 0))
+    host, port = server.address
+    assert bare.run(nothing, "connect", f"{host}:{port}") == "refused"
+    assert server.arrived == []
+    assert bare.run(host_network, "connect", f"{host}:{port}") == "done"
+    assert server.wait() == [b"canary"]
 
 
 def test_without_the_lock_a_planted_socket_leads_out_of_a_read_only_mount(
-    bare: Bare, tmp_path: Path
+    bare: Bare, canaries: Any, tmp_path: Path
 ) -> None:
     def read_only_mount(config: Config) -> None:
         mount = {"Type": "bind", "Source": str(tmp_path), "Target": "/workspace", "ReadOnly": True}
         config["HostConfig"]["Mounts"].append(mount)
 
-    with arriving(socket.AF_UNIX, str(tmp_path / "agent.sock")) as (_, arrived):
-        (tmp_path / "agent.sock").chmod(0o777)
-        tmp_path.chmod(0o755)
-        assert bare.run(read_only_mount, "connect_planted", "/workspace/agent.sock") == "done"
-    assert arrived == [b"canary"]
+    server = canaries(socket.AF_UNIX, str(tmp_path / "agent.sock"))
+    (tmp_path / "agent.sock").chmod(0o777)
+    tmp_path.chmod(0o755)
+    assert bare.run(read_only_mount, "connect_planted", "/workspace/agent.sock") == "done"
+    assert server.wait() == [b"canary"]
 
 
 def test_with_a_host_mount_the_secret_is_read(bare: Bare, tmp_path: Path) -> None:
@@ -185,33 +184,3 @@ def test_with_a_host_mount_the_secret_is_read(bare: Bare, tmp_path: Path) -> Non
 
     assert bare.run(nothing, "read_file", f"{tmp_path}/secret") == "refused"
     assert bare.run(host_mount, "read_file", f"{tmp_path}/secret") == "done"
-
-
-class arriving:
-    """A server on the host and what was sent to it."""
-
-    def __init__(self, family: int, address: object) -> None:
-        self.server = socket.socket(family)
-        self.server.bind(address)  # type: ignore[arg-type]
-        self.server.listen()
-        self.arrived: list[bytes] = []
-        self.thread = threading.Thread(target=self.serve)
-
-    def serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self.server.accept()
-            except OSError:
-                return
-            with connection:
-                connection.settimeout(5)
-                self.arrived.append(connection.recv(100))
-
-    def __enter__(self) -> tuple[socket.socket, list[bytes]]:
-        self.thread.start()
-        return self.server, self.arrived
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown(socket.SHUT_RDWR)
-        self.server.close()
-        self.thread.join()
