@@ -90,9 +90,17 @@ class DomainEgress:
                 mode=Mode.STRUCTURED if files else Mode.TUNNEL,
                 hosts=self._policy.hosts,
                 private=self._policy.private,
-                budget_bytes_out=self._policy.bytes_out if files else self._policy.tunnel_bytes_out,
+                budget_bytes_out=self._left(exit.actor.domain, tunnels=not files),
             )
         return self._proxy
+
+    def _left(self, domain: str, *, tunnels: bool) -> int:
+        """What may leave through a new proxy process in all: an earlier one's use counts."""
+        charged = self._enforcement.ledger.held(domain).charged
+        left = max(0, self._policy.bytes_out - charged.get(STRUCTURED, 0))
+        if tunnels:
+            left += max(0, self._policy.tunnel_bytes_out - charged.get(TUNNEL, 0))
+        return left
 
     def _decide(self, wanted: EgressRequest) -> EgressAnswer:
         exit = self._exits[wanted.call]
@@ -133,9 +141,8 @@ class DomainEgress:
         return request(exit.actor, held, Act.EGRESS, frozenset({Capability.INTERNET}), egress=facts)
 
     def _record(self, outcome: EgressOutcome) -> None:
-        exit = self._exits.get(outcome.call)
-        if exit is None:
-            return
+        # A name we never gave raises, and the proxy that used it is ended.
+        exit = self._exits[outcome.call]
         tunnel = outcome.scheme == "tunnel"
         self._enforcement.record(
             exit.actor,
