@@ -25,6 +25,7 @@ def open_beneath(root: int, path: str, flags: int, *, mode: int = 0) -> int:
     resolve = _BENEATH | _NO_SYMLINKS | _NO_MAGICLINKS | _NO_XDEV
     how = struct.pack("QQQ", flags | os.O_CLOEXEC | os.O_NOFOLLOW, mode, resolve)
     name = os.fsencode(path) or b"."
+    number = errno.EAGAIN
     # The kernel asks for a retry when a rename raced with its check that we are still beneath.
     for _ in range(16):
         found: int = _libc.syscall(_OPENAT2, root, name, how, len(how))

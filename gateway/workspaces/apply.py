@@ -13,6 +13,7 @@ import stat
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from trilemma.errors import WorkspaceError
 
@@ -146,7 +147,7 @@ class _Application:
         numbered = sorted(enumerate(self._changes), key=lambda pair: pair[1].path)
         for number, change in numbered:
             if change.new is not None:
-                self._each(change, lambda c, n=number: self._put(c, n))
+                self._each(change, partial(self._put, number))
         # Last: a directory that its owner may not write to could not be filled.
         for change in reversed(self._done):
             if change.new is not None and change.new.kind is Kind.DIRECTORY:
@@ -171,7 +172,7 @@ class _Application:
             else:
                 os.unlink(name, dir_fd=opened)
 
-    def _put(self, change: Change, number: int) -> None:
+    def _put(self, number: int, change: Change) -> None:
         new, old = change.new, change.old
         assert new is not None
         parent, name = split(change.path)

@@ -8,7 +8,10 @@ from .changes import Entry, Kind
 # Matched against the whole path in lower case: some file systems do not know upper case.
 _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"(.*/)?\.git(/.*)?", "git runs hooks and commands named in its configuration"),
-    (r"(.*/)?(\.githooks|\.husky|hooks)/.*", "git hooks run at commit, checkout or push"),
+    (
+        r"(.*/)?(\.githooks|\.husky|git-?hooks|[^/]+\.git/hooks)/.*",
+        "git hooks run at commit, checkout or push",
+    ),
     (r"(.*/)?\.git(attributes|modules|config)", "git runs filters and fetches that it names"),
     (r"(.*/)?(\.pre-commit-(config|hooks)\.ya?ml|lefthook\.ya?ml)", "commit hooks run it"),
     (r"(.*/)?(gnu)?makefile(\..*)?|.*\.(mk|mak)", "make runs its commands"),

@@ -395,9 +395,10 @@ def test_discarded_layer_is_gone_and_the_folder_untouched(bench: Bench) -> None:
 
 def test_layer_with_a_very_deep_tree_is_shown_and_discarded(bench: Bench) -> None:
     name = "d" * 200
-    deep = f"for i in $(seq 60); do mkdir {name}; cd {name} 2>/dev/null; done; echo x > x"
-    layer = bench.run(deep)
+    deep = f"for i in $(seq 60); do mkdir {name}; cd {name} 2>/dev/null; done"
+    layer = bench.run(f"{deep}; head -c 1000000 /dev/urandom > x")
     changes = bench.diff(layer)
+    assert layer.size() > 1_000_000
     assert any("name too long" in why.lower() for why in refused(changes).values())
     bench.review.discard(layer, "person")
     assert not layer.place.exists()
