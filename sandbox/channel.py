@@ -28,7 +28,7 @@ from .base import (
     SandboxCall,
 )
 from .endings import Endings
-from .frames import Frame, FrameError, FrameReader, FrameTooLong, send
+from .frames import Frame, FrameError, FrameReader, FrameTooLong, encode, send
 from .report import SelfTest, read_report
 from .spec import Exec, SandboxSpec, ToolModule
 
@@ -115,6 +115,10 @@ class Channel:
     def _run(self, call: SandboxCall, number: int, deadline: float) -> CallResult:
         if number in self._cancelled:
             return _failed("cancelled", "the call was cancelled before it ran")
+        try:
+            request = encode({"entry": _entry(call), "arguments": call.arguments})
+        except FrameError as error:
+            return _failed("bad_arguments", f"the arguments cannot be sent: {error}")
         # What a tool of one's own leaves running, and what any call could execute, must be gone
         # before its result counts. A built-in tool in a locked child leaves nothing.
         report = self._exclusive or not isinstance(call.entry, BuiltinEntry)
@@ -125,15 +129,10 @@ class Channel:
             if number in self._cancelled:
                 self._kill(number)  # It may have been cancelled before it could be killed.
             try:
-                result = self._converse(call, ours, deadline)
-            except TimeoutError:
-                result = _failed("timeout", f"the call ran past {call.seconds:g} seconds")
+                result = self._converse(ours, request, deadline)
+            except (TimeoutError, FrameError) as error:
+                result, report = _stopped(error, call.seconds), True
                 self._kill(number)
-                report = True
-            except FrameError as error:
-                result = _unusable(error)
-                self._kill(number)
-                report = True
         if result is None:
             return self._explain(number)
         if report:
@@ -149,14 +148,12 @@ class Channel:
         egress = call.egress is not None
         self._control({"type": "call", "call": number, "egress": egress, "report": report}, fds)
 
-    def _converse(
-        self, call: SandboxCall, ours: socket.socket, deadline: float
-    ) -> CallResult | None:
+    def _converse(self, ours: socket.socket, request: bytes, deadline: float) -> CallResult | None:
         """Send the call, take its answer. None when its process ended without one."""
         reader = FrameReader(ours, limit=self._output + _SLACK)
         try:
             ours.settimeout(max(0.001, deadline - time.monotonic()))
-            send(ours, {"entry": _entry(call), "arguments": call.arguments})
+            ours.sendall(request)
             while (frame := reader.take()) is None:
                 ours.settimeout(max(0.001, deadline - time.monotonic()))
                 if not reader.feed():
@@ -236,7 +233,9 @@ def _result(frame: Frame) -> CallResult:
     raise FrameError("neither a value nor an error")
 
 
-def _unusable(error: FrameError) -> CallResult:
+def _stopped(error: TimeoutError | FrameError, seconds: float) -> CallResult:
+    if isinstance(error, TimeoutError):
+        return _failed("timeout", f"the call ran past {seconds:g} seconds")
     if isinstance(error, FrameTooLong):
         return _failed("result_too_large", f"the result has {error}")
     return _failed("tool_error", f"the result is unusable: {error}")

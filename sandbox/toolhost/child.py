@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from . import catalog, kernel, lock, schema
 from .context import Context
 from .errors import CallFailed, ResultTooLarge
-from .frames import Frame, FrameError, FrameReader, FrameTooLong, dumps, loads, send
+from .frames import Frame, FrameError, FrameReader, FrameTooLong, dumps, loads, receive_fds, send
 from .settings import SCRATCH, WORKSPACE, Settings
 from .workspace import Workspace
 
@@ -58,7 +58,7 @@ def _keep_only(link: socket.socket) -> socket.socket:
 
 
 def _wait_for_call(link: socket.socket) -> list[int]:
-    data, descriptors, _, _ = socket.recv_fds(link, 1, 2, socket.MSG_CMSG_CLOEXEC)
+    data, descriptors = receive_fds(link, 1, 2)
     if not data:
         os._exit(0)  # The tool host is gone.
     return descriptors

@@ -90,6 +90,8 @@ def _response(url: str, answer: http.client.HTTPResponse) -> Response:
         body = answer.read(LARGEST + 1)
     except (http.client.HTTPException, OSError) as error:
         raise CallFailed(f"the answer from {url} broke off: {error!r}") from None
+    if answer.length and len(body) <= LARGEST:
+        raise CallFailed(f"the answer from {url} broke off: {answer.length} bytes are missing")
     return Response(
         url=url,
         status=answer.status,

@@ -6,7 +6,7 @@ import socket
 from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 Frame = dict[str, Any]
 
@@ -76,6 +76,24 @@ def send(
     sock.sendall(data)
 
 
+class Received(NamedTuple):
+    """Bytes, and the descriptors that came with them: closed on execve."""
+
+    data: bytes
+    fds: list[int]
+
+
+def receive_fds(sock: socket.socket, size: int, max_fds: int) -> Received:
+    """Receive once. ``socket.recv_fds`` would forget the flag that closes them on execve."""
+    room = socket.CMSG_LEN(max_fds * array("i").itemsize)
+    data, ancillary, _, _ = sock.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC)
+    fds = array("i")
+    for level, kind, rights in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(rights[: len(rights) - len(rights) % fds.itemsize])
+    return Received(data, list(fds))
+
+
 class FrameReader:
     """Frames of one stream, in order, and the descriptors that came with them."""
 
@@ -89,9 +107,7 @@ class FrameReader:
     def feed(self) -> bool:
         """Receive once; False when the other side has closed."""
         if self._max_fds:
-            data, fds, _, _ = socket.recv_fds(
-                self._sock, _CHUNK, self._max_fds, socket.MSG_CMSG_CLOEXEC
-            )
+            data, fds = receive_fds(self._sock, _CHUNK, self._max_fds)
             self.fds.extend(fds)
         else:
             # A plain recv: the kernel drops descriptors that nobody asked for.

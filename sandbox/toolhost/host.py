@@ -20,11 +20,14 @@ from . import kernel, lock, selftest
 from .child import run_call
 from .children import Child, fork_child
 from .execs import ExecGate
-from .frames import Frame, FrameError, FrameReader, send
+from .frames import Frame, FrameError, FrameReader, receive_fds, send
 from .preload import preload
 from .settings import Settings, read_settings
 
 HOST_SOCKET = "/run/trilemma/host.sock"
+
+_REAP_MILLISECONDS = 500
+_ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 
 
 class ToolHost:
@@ -44,10 +47,11 @@ class ToolHost:
         self._watch(self._control.fileno(), self._receive)
         self._fork_spare()
         while True:
-            for fd, _ in self._poll.poll():
+            for fd, _ in self._poll.poll(_REAP_MILLISECONDS if self._running else None):
                 # An earlier callback of the same round may have ended this one's child.
                 if (callback := self._watched.get(fd)) is not None:
                     callback()
+            self._reap_orphans()
 
     def _receive(self) -> None:
         if not self._reader.feed():
@@ -100,7 +104,7 @@ class ToolHost:
     def _take_listener(self, child: Child) -> None:
         """A child is about to execute its command, or is done with its link."""
         try:
-            data, fds, _, _ = socket.recv_fds(child.link, 1, 1, socket.MSG_CMSG_CLOEXEC)
+            data, fds = receive_fds(child.link, 1, 1)
         except OSError:
             data, fds = b"", []
         self._forget(child.link.fileno())
@@ -134,6 +138,16 @@ class ToolHost:
 
     def _report(self, call: int, status: int) -> None:
         send(self._control, {"type": "ended", "call": call, "status": status})
+
+    def _reap_orphans(self) -> None:
+        """Processes that a call's program left to process 1 do not pile up as zombies."""
+        if not self._settings.exclusive:
+            return
+        children = (*self._running.values(), self._spare)
+        known = {child.pid for child in children if child is not None}
+        with contextlib.suppress(ChildProcessError):
+            while (dead := os.waitid(os.P_ALL, 0, _ENDED)) is not None and dead.si_pid not in known:
+                os.waitpid(dead.si_pid, 0)
 
     def _watch(self, fd: int, callback: Callable[[], None]) -> None:
         self._watched[fd] = callback

@@ -61,7 +61,8 @@ def run(
     """Fetch, and return the answer as text."""
     if body and method in ("GET", "HEAD"):
         raise BadArguments(f"a {method} request has no body")
-    response = fetch(context.take_egress(), Request(method, url, body.encode(), content_type))
+    with context.take_egress() as proxy:
+        response = fetch(proxy, Request(method, url, body.encode(), content_type))
     text = _text(response, raw)
     return {
         "url": response.url,
