@@ -43,6 +43,7 @@ class Calls:
         self._tools = tools
         self._run = run
         self._approve = approve
+        self._asking: dict[str, ApprovalQuestion] = {}
 
     def call(self, wanted: ToolCall, call: str) -> ToolOutcome:
         """Take one call to its end. Blocking; ``call`` is its name in the ledger.
@@ -62,6 +63,12 @@ class Calls:
         if not reservation.decision.allowed:
             return refused(call, reservation)
         return self._perform(tool, arguments, call, reservation)
+
+    def withdraw(self, call: str) -> None:
+        """Nobody waits for the call any more: a person need not answer."""
+        question = self._asking.get(call)
+        if question is not None:
+            question.withdrawn.set()
 
     def _perform(
         self, tool: ToolDefinition, arguments: dict[str, Any], call: str, reservation: Reservation
@@ -108,7 +115,9 @@ class Calls:
             arguments=args.canonical(arguments),
             takes=first.request.taking - first.request.held,
         )
+        self._asking[entry.call] = question
         given = self._approve is not None and self._approve(question) is True
+        del self._asking[entry.call]
         kind = Kind.APPROVAL_GIVEN if given else Kind.APPROVAL_REFUSED
         body = {"arguments": args.digest(arguments), "asked": self._approve is not None}
         self._enforcement.record(

@@ -3,8 +3,9 @@
 Nothing in it assumes that the gateway lives in the same process.
 """
 
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..inference.messages import FunctionTool, Message, Reply, ToolCall
@@ -24,6 +25,8 @@ class ApprovalQuestion:
     """The arguments in canonical form, whole."""
     takes: CapabilitySet
     """Capabilities the domain would take by it."""
+    withdrawn: threading.Event = field(default_factory=threading.Event, compare=False)
+    """Set when nobody waits for the answer any more: the run was cancelled meanwhile."""
 
 
 Approve = Callable[[ApprovalQuestion], bool]

@@ -41,7 +41,7 @@ class LocalGateway:
         self.policy = policy
         self.enforcement = enforcement
         self._domain = new_id("dom")
-        self._principal = _principal()
+        self.principal = current_principal()
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="trilemma-call")
         self._machinery: Machinery | None = None
@@ -81,7 +81,7 @@ class LocalGateway:
     ) -> LocalSession:
         """Start a session; see :class:`~trilemma.gateway.interface.Gateway`."""
         actor = Actor(
-            principal=self._principal,
+            principal=self.principal,
             domain=new_id("dom") if new_domain else self._domain,
             session=new_id("ses"),
             grants=spec.granted,
@@ -216,7 +216,8 @@ def decision_point(policy: OperatorPolicy) -> DecisionPoint:
     return DecisionPoint(RegorusEngine(bundle))
 
 
-def _principal() -> str:
+def current_principal() -> str:
+    """The person, as the ledger names them, in whose name this process acts."""
     try:
         return f"user:{getpass.getuser()}"
     except (KeyError, OSError):

@@ -93,6 +93,7 @@ class LocalSession:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
             # The thread goes on until the killed call is recorded; only then may the session end.
+            self._calls.withdraw(name)
             await loop.run_in_executor(self._workers, self._dispatch.cancel, name)
             await asyncio.wait([running])
             raise

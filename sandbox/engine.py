@@ -62,6 +62,12 @@ class Engine:
         """Close the connections."""
         self._api.close()
 
+    def info(self) -> Inspect:
+        """What the engine is and can do."""
+        with self._translated():
+            found: Inspect = self._api.info()
+            return found
+
     def image(self, image: str) -> Inspect:
         """What the image is. Nothing is ever pulled."""
         with self._translated(image):

@@ -22,6 +22,21 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionOpened(Event):
+    """The first event of a run that goes through a gateway: it was admitted."""
+
+    kind: ClassVar[str] = "session_opened"
+    session: str
+    domain: str
+    grants: CapabilitySet | None
+    """None where the first two that are taken latch."""
+    held: CapabilitySet
+    layer: str | None
+    notes: tuple[str, ...]
+    """What a person should know before anything runs, one line each."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepStarted(Event):
     """The model is asked for the ``step``-th time, counted from 1."""
 

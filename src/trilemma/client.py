@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from trilemma.errors import LimitReached
+from trilemma.errors import Cancelled, LimitReached
 from trilemma.gateway.interface import Approve, Gateway, Session
 from trilemma.gateway.schemas import AgentSpec
 from trilemma.policy.capability import NONE
 from trilemma.result import Denial, Result
-from trilemma.subagents.events import Event, ToolDenied
+from trilemma.subagents.events import Event, SessionOpened, ToolDenied
 from trilemma.subagents.limits import RunLimits
 from trilemma.subagents.loop import run
 from trilemma.subagents.outcome import Outcome, State
@@ -63,6 +63,7 @@ class Client:
         )
         stop = "crashed"
         try:
+            emit(_opened(session))
             outcome = await run(
                 task.text if isinstance(task, Result) else task,
                 instructions=spec.instructions,
@@ -88,8 +89,22 @@ class Client:
         await self.gateway.close()
 
 
+def _opened(session: Session) -> SessionOpened:
+    state = session.state()
+    return SessionOpened(
+        session=session.id,
+        domain=session.domain,
+        grants=state.grants,
+        held=state.held,
+        layer=session.layer,
+        notes=tuple(session.notes),
+    )
+
+
 def _stop(outcome: Outcome) -> str:
     """What ended the run, in one word: its state, or the name of the limit."""
+    if outcome.state is State.FAILED and isinstance(outcome.error, Cancelled):
+        return "stopped"
     if isinstance(outcome.error, LimitReached):
         return outcome.error.limit
     return str(outcome.state)

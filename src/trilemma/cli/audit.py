@@ -1,0 +1,45 @@
+"""``trilemma audit``: read the ledger, and check that it is what was recorded."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Read the ledger, and check that it is what was recorded.", no_args_is_help=True
+)
+
+
+@app.command()
+def show(
+    session: Annotated[str, typer.Option(help="Events of this session only.")] = "",
+    domain: Annotated[str, typer.Option(help="Events of this domain only.")] = "",
+    kind: Annotated[
+        str, typer.Option(help="Events of this kind only: call.denied, or call for all of call.*")
+    ] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per event.")] = False,
+) -> None:
+    """Print recorded events, oldest first."""
+    from trilemma.cli.auditlog import Query, print_events
+    from trilemma.gateway.settings import Settings
+
+    query = Query(session=session, domain=domain, kind=kind)
+    print_events(Settings.from_environment(), query, follow=follow, json=json)
+
+
+@app.command()
+def verify() -> None:
+    """Check every hash, column and rule from the first event to the newest.
+
+    Ends with 1, and names the first event that is wrong, where the ledger was changed.
+    """
+    from trilemma.cli import ledgers
+    from trilemma.gateway.ledger.verify import verify as check
+    from trilemma.gateway.settings import Settings
+
+    settings = Settings.from_environment()
+    ledgers.require(settings)
+    found = check(settings.ledger, anchor=settings.anchor)
+    print(f"ledger {found.ledger_id} is what was recorded: {found.events} events")
+    print(f"head: event {found.head.seq}, {found.head.hash}")
+    print(f"{found.domains} domains, none holds three; {found.unsettled} calls without an outcome")

@@ -1,0 +1,103 @@
+"""One run from the command line: everything around it that may fail, and its tidy end."""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trilemma.cli.approvals import Terminal
+from trilemma.cli.failure import Exit, Stop
+from trilemma.cli.interrupts import Interrupts
+from trilemma.cli.layers import Kept, keep
+from trilemma.cli.views import View, choose
+from trilemma.client import Client
+from trilemma.errors import Denied
+from trilemma.gateway.agentfile import load_agent
+from trilemma.gateway.local import LocalGateway
+from trilemma.gateway.schemas import AgentSpec
+from trilemma.gateway.settings import Settings
+from trilemma.result import Result
+from trilemma.sandbox import images
+
+_LONGEST_TASK = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What was asked for on the command line."""
+
+    agent: Path
+    task: str
+    json: bool
+    layer: str | None
+    policy: Path | None
+
+    def execute(self) -> Exit:
+        """Run it, show it, and give everything back.
+
+        Raises:
+            TrilemmaError, Stop: it could not be run to an end; nothing is left behind.
+        """
+        spec = load_agent(self.agent)
+        task = _task(self.task)
+        with Interrupts() as interrupts:
+            gateway = LocalGateway.start(self._settings())
+            try:
+                view = choose(spec.name, spec.model, json=self.json)
+                result = self._watched(spec, task, gateway, interrupts, view)
+                kept = keep(gateway, result, self.layer)
+            finally:
+                gateway.end()
+            view.show(result, kept)
+        return Exit.DONE if result.ok else Exit.LIMIT
+
+    def _settings(self) -> Settings:
+        settings = Settings.from_environment()
+        if self.policy is None:
+            return settings
+        return replace(settings, policy_file=self.policy.absolute())
+
+    def _watched(
+        self,
+        spec: AgentSpec,
+        task: str,
+        gateway: LocalGateway,
+        interrupts: Interrupts,
+        view: View,
+    ) -> Result:
+        _see_images(spec)
+        terminal = Terminal(view) if Terminal.there() and not self.json else None
+        work = Client(gateway).run(
+            spec, task, layer=self.layer, approve=terminal, on_event=view.on_event
+        )
+        try:
+            with view:
+                return interrupts.run(work)
+        except Denied as denied:
+            if view.steps:
+                raise Stop(str(denied), Exit.ERROR) from denied
+            raise
+
+
+def _task(text: str) -> str:
+    if text != "-":
+        return text
+    text = sys.stdin.read(_LONGEST_TASK + 1)
+    if len(text) > _LONGEST_TASK:
+        raise Stop(f"the task on standard input is longer than {_LONGEST_TASK} characters")
+    if not text.strip():
+        raise Stop("standard input held no task", Exit.USAGE)
+    return text
+
+
+def _see_images(spec: AgentSpec) -> None:
+    """Build what is missing. The first run on a machine waits for it, and sees why."""
+    images.ensure("base", _say)
+    if spec.image is None:
+        images.ensure("code", _say)
+
+
+def _say(text: str) -> None:
+    print(f"trilemma: {text}", file=sys.stderr, flush=True)
+
+
+__all__ = ["Kept", "Run"]
