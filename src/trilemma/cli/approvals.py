@@ -22,11 +22,6 @@ class Terminal:
         self._view = view
         self._lock = threading.Lock()
 
-    @staticmethod
-    def there() -> bool:
-        """Whether a person is at a terminal; without one, what needs approval is denied."""
-        return sys.stdin.isatty() and sys.stderr.isatty()
-
     def __call__(self, question: ApprovalQuestion) -> bool:
         """Ask about this very act. The answer is good for nothing else."""
         with self._lock, self._view.paused():

@@ -34,6 +34,7 @@ def verify() -> None:
     Ends with 1, and names the first event that is wrong, where the ledger was changed.
     """
     from trilemma.cli import ledgers
+    from trilemma.cli.phrases import counted
     from trilemma.gateway.ledger.verify import verify as check
     from trilemma.gateway.settings import Settings
 
@@ -42,4 +43,5 @@ def verify() -> None:
     found = check(settings.ledger, anchor=settings.anchor)
     print(f"ledger {found.ledger_id} is what was recorded: {found.events} events")
     print(f"head: event {found.head.seq}, {found.head.hash}")
-    print(f"{found.domains} domains, none holds three; {found.unsettled} calls without an outcome")
+    calls = counted(found.unsettled, "call")
+    print(f"{counted(found.domains, 'domain')}, none holds three; {calls} without an outcome")

@@ -10,6 +10,7 @@
 | 130 | interrupted, or ended by ``trilemma stop`` |
 """
 
+import io
 import os
 import sys
 import traceback
@@ -44,6 +45,10 @@ class Stop(Exception):
 
 def guarded(run: Callable[[list[str]], None]) -> NoReturn:
     """Run the command line and leave the process. ``--debug`` shows where an error comes from."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a terminal's encoding lacks is shown as an escape, never raised.
+            stream.reconfigure(errors="backslashreplace")
     arguments, debug = _without_debug(sys.argv[1:])
     try:
         run(arguments)

@@ -27,14 +27,7 @@ class LiveView:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._console = Console(stderr=True, markup=False, highlight=False, emoji=False)
-        self._live = Live(
-            console=self._console,
-            get_renderable=self._status,
-            transient=True,
-            refresh_per_second=8,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        self._live = self._below()
 
     @property
     def steps(self) -> int:
@@ -69,6 +62,8 @@ class LiveView:
         try:
             yield
         finally:
+            # A new one: the old one would take what was written meanwhile for its own.
+            self._live = self._below()
             self._live.start()
 
     def show(self, result: Result, kept: Kept | None) -> None:
@@ -81,6 +76,16 @@ class LiveView:
             self._console.print(Text(phrases.next_command(kept), "cyan"))
         self._console.print()
         print(block(result.text) if sys.stdout.isatty() else result.text, flush=True)
+
+    def _below(self) -> Live:
+        return Live(
+            console=self._console,
+            get_renderable=self._status,
+            transient=True,
+            refresh_per_second=8,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
     def _status(self) -> Group:
         progress = self._progress

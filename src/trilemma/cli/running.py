@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trilemma.cli.approvals import Terminal
+from trilemma.cli.asking import has_terminal
 from trilemma.cli.failure import Exit, Stop
 from trilemma.cli.interrupts import Interrupts
-from trilemma.cli.layers import Kept, keep
+from trilemma.cli.layers import keep
 from trilemma.cli.views import View, choose
 from trilemma.client import Client
 from trilemma.errors import Denied
@@ -65,7 +66,8 @@ class Run:
         view: View,
     ) -> Result:
         _see_images(spec)
-        terminal = Terminal(view) if Terminal.there() and not self.json else None
+        # Without a terminal, what needs approval is denied.
+        terminal = Terminal(view) if has_terminal() and not self.json else None
         work = Client(gateway).run(
             spec, task, layer=self.layer, approve=terminal, on_event=view.on_event
         )
@@ -98,6 +100,3 @@ def _see_images(spec: AgentSpec) -> None:
 
 def _say(text: str) -> None:
     print(f"trilemma: {text}", file=sys.stderr, flush=True)
-
-
-__all__ = ["Kept", "Run"]

@@ -1,6 +1,7 @@
 """Sessions that run now, in whatever process, and how they are ended."""
 
 import json as jsonlib
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from trilemma.sandbox.runtime import Instance
 
 _PATIENCE = 30.0
 _LOOK = 0.1
+_PIPE_WIDTH = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ def _print_sessions(sessions: list[Running], *, json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for name in ("SESSION", "AGENT", "MODEL", "HOLDS", "CALLS", "AGE", "PROCESS"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=True)
     for each in sessions:
         process = Text(str(each.process)) if each.alive else Text("dead: trilemma clean", "red")
         table.add_row(
@@ -146,7 +148,9 @@ def _print_sessions(sessions: list[Running], *, json: bool) -> None:
             Text(phrases.duration(each.seconds)),
             process,
         )
-    Console(highlight=False).print(table)
+    # A pipe has no width: nothing is cut for whoever reads it.
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    Console(highlight=False, width=width).print(table)
 
 
 def _session_object(each: Running) -> dict[str, Any]:

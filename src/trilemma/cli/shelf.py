@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Self
 
 from trilemma.cli import ledgers
-from trilemma.cli.asking import confirmed
+from trilemma.cli.asking import confirmed, require_terminal
 from trilemma.cli.escape import line
 from trilemma.cli.failure import Exit, Stop
 from trilemma.cli.phrases import counted
@@ -74,10 +74,7 @@ class Shelf:
         if yes:
             _require_same(changes, yes, layer)
         else:
-            print(self.review.render(changes), end="")
-            question = f"Apply {counted(len(changes.changes), 'change')} to {changes.folder}?"
-            if not confirmed(question, without=f"--yes {_short(changes)}"):
-                raise Stop("nothing was applied")
+            self._ask_to_apply(changes)
         applied = self.review.apply(changes, current_principal())
         print(
             f"applied {counted(len(applied.changes), 'change')} to {printable(str(changes.folder))}"
@@ -86,6 +83,15 @@ class Shelf:
             print(f"  ! {printable(left.path)}  ({left.why})", file=sys.stderr)
         if applied.left:
             raise Stop(f"{len(applied.left)} of the changes could not be applied; the layer stays")
+
+    def _ask_to_apply(self, changes: Changes) -> None:
+        without = f"--yes {_short(changes)}"
+        require_terminal(without)
+        print(self.review.render(changes), end="", flush=True)
+        where = printable(str(changes.folder))
+        question = f"Apply {counted(len(changes.changes), 'change')} to {where}?"
+        if not confirmed(question, without=without):
+            raise Stop("nothing was applied")
 
     def discard(self, name: str, *, yes: bool) -> None:
         """Throw a layer away, after a yes."""
