@@ -16,7 +16,8 @@ MAX_DEPTH = 64
 """Nesting of lists and objects; deeper JSON is refused, whoever sent it."""
 
 _HEADER = 4
-_CHUNK = 256 * 1024
+_CHUNK = 64 * 1024
+"""Small enough that the allocator need not map and unmap memory for each receive."""
 
 
 class FrameError(ValueError):
