@@ -1,9 +1,11 @@
 """One tool call, from the model's wish to a recorded outcome."""
 
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from trilemma.errors import SandboxError, SandboxLost
+from trilemma.errors import LedgerError, SandboxError, SandboxLost, SpecError
 
 from ..inference.messages import ToolCall
 from ..policy.capability import Capability, CapabilitySet
@@ -20,6 +22,8 @@ from .ledger.fold import Held
 from .ledger.store import Reservation
 from .outcomes import failed, refused, returned
 from .tools import ToolDefinition
+
+_log = logging.getLogger(__name__)
 
 Run = Callable[[ToolDefinition, str, dict[str, Any], CapabilitySet], CallResult]
 """Runs an allowed call of a tool: its id, its arguments, the capabilities it was given."""
@@ -44,6 +48,8 @@ class Calls:
         self._run = run
         self._approve = approve
         self._asking: dict[str, ApprovalQuestion] = {}
+        self._withdrawn: set[str] = set()
+        self._closed = False
 
     def call(self, wanted: ToolCall, call: str) -> ToolOutcome:
         """Take one call to its end. Blocking; ``call`` is its name in the ledger.
@@ -66,9 +72,16 @@ class Calls:
 
     def withdraw(self, call: str) -> None:
         """Nobody waits for the call any more: a person need not answer."""
+        self._withdrawn.add(call)
         question = self._asking.get(call)
         if question is not None:
             question.withdrawn.set()
+
+    def close(self) -> None:
+        """The session ends: no person is asked about any call of it any more."""
+        self._closed = True
+        for call in list(self._asking):
+            self.withdraw(call)
 
     def _perform(
         self, tool: ToolDefinition, arguments: dict[str, Any], call: str, reservation: Reservation
@@ -80,9 +93,14 @@ class Calls:
             # It may have had its effect or not: nobody may repeat it without looking.
             self._settle(Kind.CALL_UNKNOWN, tool, call, {"error": str(error)})
             return failed(call, CallError("lost", f"{error}; whether it had an effect is unknown"))
-        except SandboxError as error:
+        except (SandboxError, SpecError) as error:
             self._settle(Kind.CALL_COMMITTED, tool, call, {"ok": False, "error": str(error)})
             return failed(call, CallError("tool_error", str(error)))
+        except BaseException as error:
+            # A bug or an interrupt: nobody saw how far the call came.
+            with suppress(LedgerError):
+                self._settle(Kind.CALL_UNKNOWN, tool, call, {"error": type(error).__name__})
+            raise
         self._settle(Kind.CALL_COMMITTED, tool, call, _summary(result))
         held = reservation.request.held | reservation.request.taking
         return returned(call, result, held)
@@ -116,7 +134,7 @@ class Calls:
             takes=first.request.taking - first.request.held,
         )
         self._asking[entry.call] = question
-        given = self._approve is not None and self._approve(question) is True
+        given = self._answer(question)
         del self._asking[entry.call]
         kind = Kind.APPROVAL_GIVEN if given else Kind.APPROVAL_REFUSED
         body = {"arguments": args.digest(arguments), "asked": self._approve is not None}
@@ -124,6 +142,17 @@ class Calls:
             self._actor, Event(kind=kind, call=entry.call, what=tool.name, body=body)
         )
         return given
+
+    def _answer(self, question: ApprovalQuestion) -> bool:
+        """The person's answer. Only a clear yes is one."""
+        # Looked at after the question is on the list, so that no withdrawal is missed.
+        if self._approve is None or self._closed or question.call in self._withdrawn:
+            return False
+        try:
+            return self._approve(question) is True
+        except Exception:
+            _log.exception("asking for approval of %s failed; it is refused", question.tool)
+            return False
 
     def _refuse_unknown(self, wanted: ToolCall, call: str) -> ToolOutcome:
         """A tool nobody defined needs all three, so the rule refuses it; that is recorded."""

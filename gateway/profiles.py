@@ -28,6 +28,9 @@ class SandboxPlan:
 
     def spec(self, tool: ToolDefinition, capabilities: CapabilitySet) -> SandboxSpec:
         """The sandbox for a call of ``tool`` that was given ``capabilities``."""
+        if self.mount is None:
+            # No folder, no power over files: whatever was given, there is nothing to mount.
+            capabilities -= {Capability.FILES}
         execution = _execution(tool, capabilities)
         return SandboxSpec(
             capabilities=capabilities,
