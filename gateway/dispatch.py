@@ -1,6 +1,7 @@
 """From an allowed call to the sandbox that runs it."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 from ..policy.capability import CapabilitySet
@@ -23,6 +24,7 @@ from .schemas import CommandTool
 from .tools import ToolDefinition
 
 _TUNNEL_SOCKET = "egress.sock"
+_KILL_AGAIN = 0.1
 _READERS = tuple(map(BuiltinEntry, ("list_files", "read_file", "search_files")))
 """Built-in tools that write nothing: they still work when the layer is full."""
 
@@ -44,8 +46,11 @@ class Dispatch:
         self._exit = exit
         self._layer = layer
         self._lock = threading.Lock()
+        self._ended = threading.Condition(self._lock)
         self._running: dict[str, Sandbox] = {}
         self._cancelled: set[str] = set()
+        self._tunnels: dict[Path, str] = {}
+        self._closed = False
 
     def run(
         self, tool: ToolDefinition, call: str, arguments: dict[str, Any], given: CapabilitySet
@@ -63,8 +68,7 @@ class Dispatch:
             self._layer.look()
         sandbox = self._pool.lease(spec)
         if spec.egress is Egress.TUNNEL:
-            path = sandbox.exchange / _TUNNEL_SOCKET
-            self._egress.listen(path, f"sandbox_{sandbox.id[:12]}", self._exit, sandbox.uid)
+            self._listen(sandbox)
         structured = spec.egress is Egress.STRUCTURED
         if not self._begin(call, sandbox):
             return CallResult(error=CallError("cancelled", "the run was cancelled"))
@@ -84,12 +88,27 @@ class Dispatch:
                 self._egress.cut(call)
 
     def cancel(self, call: str) -> None:
-        """Kill a call, or keep it from starting."""
+        """Kill a call and wait until it has ended, or keep it from starting."""
         with self._lock:
             self._cancelled.add(call)
-            sandbox = self._running.get(call)
-        if sandbox is not None:
+        while sandbox := self._running.get(call):
+            # The call may not have reached its sandbox yet, which then knows nothing to kill.
             sandbox.cancel(call)
+            with self._ended:
+                self._ended.wait_for(lambda: call not in self._running, _KILL_AGAIN)
+
+    def close(self) -> None:
+        """The session ends: kill its calls, and destroy what no other session can use."""
+        with self._lock:
+            self._closed = True
+            running = list(self._running)
+            tunnels, self._tunnels = self._tunnels, {}
+        for call in running:
+            self.cancel(call)
+        for path, name in tunnels.items():
+            self._egress.silence(path, name)
+        mounts = (self._plan.mount, self._plan.executable_mount)
+        self._pool.release_session(self._plan.session, mounts)
 
     def prewarm(self, tools: tuple[ToolDefinition, ...], pair: CapabilitySet) -> None:
         """Begin to make the sandboxes that these tools will want, in the background."""
@@ -98,7 +117,7 @@ class Dispatch:
 
     def _begin(self, call: str, sandbox: Sandbox) -> bool:
         with self._lock:
-            if call in self._cancelled:
+            if self._closed or call in self._cancelled:
                 return False
             self._running[call] = sandbox
             return True
@@ -107,6 +126,15 @@ class Dispatch:
         with self._lock:
             self._running.pop(call, None)
             self._cancelled.discard(call)
+            self._ended.notify_all()
+
+    def _listen(self, sandbox: Sandbox) -> None:
+        path, name = sandbox.exchange / _TUNNEL_SOCKET, f"sandbox_{sandbox.id[:12]}"
+        with self._lock:
+            if self._closed:
+                return
+            self._tunnels[path] = name
+        self._egress.listen(path, name, self._exit, sandbox.uid)
 
 
 def _entry(

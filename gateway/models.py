@@ -1,10 +1,9 @@
 """Model calls: an exit like any other, decided and recorded before a byte goes out."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from trilemma.errors import Denied, ModelError
+from trilemma.errors import Denied
 
 from ..inference.messages import FunctionTool, Message, Reply
 from ..inference.model import Model
@@ -12,6 +11,7 @@ from ..policy.capability import NONE, Capability, CapabilitySet, show
 from ..policy.explain import explain
 from ..policy.request import Act, ModelFacts
 from .enforcement import Actor, Enforcement, Entry, new_id, request
+from .lasting import in_thread, to_its_end
 from .ledger.events import Kind
 
 
@@ -63,11 +63,14 @@ class ModelCalls:
             ModelError: the model failed.
         """
         call = new_id("model")
-        await asyncio.to_thread(self._reserve, call)
+        reserving = in_thread(self._reserve, call)
         try:
+            await to_its_end(reserving)
             reply = await self._model.complete(messages, tools, on_text=on_text)
-        except (ModelError, asyncio.CancelledError) as error:
-            await asyncio.shield(asyncio.to_thread(self._settle, call, {"error": str(error)}))
+        except BaseException as error:
+            if reserving.exception() is None:
+                ended = {"error": str(error) or type(error).__name__}
+                await to_its_end(in_thread(self._settle, call, ended))
             raise
         usage = reply.usage
         body = {
@@ -75,7 +78,7 @@ class ModelCalls:
             "output_tokens": usage.output_tokens,
             "usd": round(usage.cost_usd, 8),
         }
-        await asyncio.to_thread(self._settle, call, body)
+        await to_its_end(in_thread(self._settle, call, body))
         return reply
 
     def _reserve(self, call: str) -> None:

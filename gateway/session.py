@@ -10,6 +10,7 @@ from .calls import Calls, call_id
 from .dispatch import Dispatch
 from .enforcement import Actor, Enforcement
 from .interface import SessionState
+from .lasting import in_thread, to_its_end
 from .ledger.events import Event, Kind
 from .models import ModelCalls
 from .stopping import Stopping
@@ -94,19 +95,27 @@ class LocalSession:
         except asyncio.CancelledError:
             # The thread goes on until the killed call is recorded; only then may the session end.
             self._calls.withdraw(name)
-            await loop.run_in_executor(self._workers, self._dispatch.cancel, name)
-            await asyncio.wait([running])
+            # Not by the workers: those may all be busy with calls that are to be killed.
+            killing = in_thread(self._dispatch.cancel, name)
+            await to_its_end(asyncio.gather(killing, running, return_exceptions=True))
             raise
 
     async def close(self, stop: str) -> None:
         """End the session; see :class:`~trilemma.gateway.interface.Session`."""
-        await asyncio.shield(asyncio.to_thread(self.end, stop))
+        await to_its_end(in_thread(self.end, stop))
 
     def end(self, stop: str) -> None:
         """End the session and give back what it holds. Blocking; twice is fine."""
         if self._closed:
             return
         self._closed = True
+        try:
+            self._calls.close()
+            self._dispatch.close()
+        finally:
+            self._give_back(stop)
+
+    def _give_back(self, stop: str) -> None:
         try:
             self._release(self)
         finally:
