@@ -34,13 +34,17 @@ class Exit:
 
 
 class DomainEgress:
-    """One domain's proxy, started at first use. Safe to use from several threads."""
+    """One domain's proxies, started at first use. Safe to use from several threads.
+
+    Structured requests and tunnels have a process each: sessions of one domain may want either,
+    and whatever is wrong with a tunnel's process, a structured call never passes through it.
+    """
 
     def __init__(self, enforcement: Enforcement, policy: EgressPolicy) -> None:
         self._enforcement = enforcement
         self._policy = policy
         self._lock = threading.Lock()
-        self._proxy: EgressProxy | None = None
+        self._proxies: dict[Mode, EgressProxy] = {}
         self._exits: dict[str, Exit] = {}
         self._listening: set[Path] = set()
 
@@ -52,7 +56,7 @@ class DomainEgress:
         """
         with self._lock:
             self._exits[call] = exit
-            return self._started(exit).connect(call)
+            return self._started(Mode.STRUCTURED, exit).connect(call)
 
     def listen(self, path: Path, name: str, exit: Exit, uid: int) -> None:
         """Let a sandbox that holds code reach the proxy at ``path``, in the name of ``name``."""
@@ -60,47 +64,53 @@ class DomainEgress:
             if path in self._listening:
                 return
             self._exits[name] = exit
-            self._started(exit).listen(path, call=name, uid=uid)
+            self._started(Mode.TUNNEL, exit).listen(path, call=name, uid=uid)
             self._listening.add(path)
+
+    def silence(self, path: Path, name: str) -> None:
+        """End what :meth:`listen` began: afterwards nothing leaves in that name."""
+        self._revoke(Mode.TUNNEL, name)
+        with self._lock:
+            self._listening.discard(path)
 
     def cut(self, call: str) -> None:
         """End a call's connection: afterwards nothing of it leaves."""
-        with self._lock:
-            proxy = self._proxy if call in self._exits else None
-        if proxy is not None:
-            proxy.revoke(call)
-        with self._lock:
-            self._exits.pop(call, None)
+        self._revoke(Mode.STRUCTURED, call)
 
     def close(self) -> None:
-        """End the proxy; every connection is cut."""
+        """End the proxies; every connection is cut."""
         with self._lock:
-            proxy, self._proxy = self._proxy, None
+            proxies, self._proxies = self._proxies, {}
             self._listening.clear()
-        if proxy is not None:
+        for proxy in proxies.values():
             proxy.close()
 
-    def _started(self, exit: Exit) -> EgressProxy:
-        if self._proxy is None:
-            grants = exit.actor.grants
-            files = grants is not None and Capability.FILES in grants
-            self._proxy = EgressProxy.start(
+    def _revoke(self, mode: Mode, name: str) -> None:
+        with self._lock:
+            proxy = self._proxies.get(mode) if name in self._exits else None
+        if proxy is not None:
+            proxy.revoke(name)
+        with self._lock:
+            self._exits.pop(name, None)
+
+    def _started(self, mode: Mode, exit: Exit) -> EgressProxy:
+        if mode not in self._proxies:
+            self._proxies[mode] = EgressProxy.start(
                 decide=self._decide,
                 record=self._record,
-                mode=Mode.STRUCTURED if files else Mode.TUNNEL,
+                mode=mode,
                 hosts=self._policy.hosts,
                 private=self._policy.private,
-                budget_bytes_out=self._left(exit.actor.domain, tunnels=not files),
+                budget_bytes_out=self._left(mode, exit.actor.domain),
             )
-        return self._proxy
+        return self._proxies[mode]
 
-    def _left(self, domain: str, *, tunnels: bool) -> int:
+    def _left(self, mode: Mode, domain: str) -> int:
         """What may leave through a new proxy process in all: an earlier one's use counts."""
         charged = self._enforcement.ledger.held(domain).charged
-        left = max(0, self._policy.bytes_out - charged.get(STRUCTURED, 0))
-        if tunnels:
-            left += max(0, self._policy.tunnel_bytes_out - charged.get(TUNNEL, 0))
-        return left
+        if mode is Mode.TUNNEL:
+            return max(0, self._policy.tunnel_bytes_out - charged.get(TUNNEL, 0))
+        return max(0, self._policy.bytes_out - charged.get(STRUCTURED, 0))
 
     def _decide(self, wanted: EgressRequest) -> EgressAnswer:
         exit = self._exits[wanted.call]

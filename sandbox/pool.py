@@ -8,7 +8,7 @@ from dataclasses import replace
 from trilemma.errors import SandboxError
 
 from .base import Sandbox, SandboxBackend
-from .spec import SandboxSpec
+from .spec import Egress, Mount, SandboxSpec
 
 _WORKERS = 4
 _CLOSED = "the pool of sandboxes is closed"
@@ -78,6 +78,14 @@ class Pool:
             futures = [self._leased.pop(key) for key in keys]
         _close_all(futures)
 
+    def release_session(self, session: str, mounts: Iterable[Mount | None]) -> None:
+        """Destroy the sandboxes that no other session can use: its tunnels, and its folders'."""
+        own = {mount for mount in mounts if mount is not None}
+        with self._lock:
+            keys = [key for key in self._leased if key.session == session or key.mount in own]
+            futures = [self._leased.pop(key) for key in keys]
+        _close_all(futures)
+
     def close(self) -> None:
         """Destroy everything. Never raises; twice is fine."""
         with self._lock:
@@ -126,8 +134,11 @@ class Pool:
 
 
 def _key(spec: SandboxSpec) -> SandboxSpec:
-    """Sessions of one domain share: data flows freely between them anyway."""
-    return replace(spec, session="")
+    """Sessions of one domain share: data flows freely between them anyway.
+
+    Tunnels are not shared: what may leave through one is decided by its session's list of hosts.
+    """
+    return spec if spec.egress is Egress.TUNNEL else replace(spec, session="")
 
 
 def _blank(spec: SandboxSpec) -> SandboxSpec:
