@@ -8,7 +8,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
-from trilemma.errors import SandboxError
+from trilemma.errors import SandboxError, TrilemmaError
 
 from ..policy.bundle import Bundle
 from ..policy.capability import NONE, CapabilitySet
@@ -20,6 +20,7 @@ from .admission import Admission
 from .egress import DomainEgress
 from .enforcement import Actor, Enforcement, new_id
 from .interface import Approve
+from .lasting import in_thread, to_its_end
 from .ledger.recovery import recover
 from .ledger.store import Ledger
 from .machinery import Machinery
@@ -67,7 +68,11 @@ class LocalGateway:
         ledger = Ledger.open(
             settings.ledger, durability=settings.durability, anchor=settings.anchor
         )
-        recover(ledger, alive)
+        try:
+            recover(ledger, alive)
+        except BaseException:
+            ledger.close()
+            raise
         return cls(settings, policy, Enforcement(ledger, point))
 
     async def open(
@@ -87,12 +92,11 @@ class LocalGateway:
             grants=spec.granted,
         )
         asked = Admission(spec, actor, brings, new_domain, layer, approve)
-        opening = asyncio.ensure_future(asyncio.to_thread(self.begin, asked))
+        opening = in_thread(self.begin, asked)
         try:
-            return await asyncio.shield(opening)
+            return await to_its_end(opening)
         except asyncio.CancelledError:
-            await asyncio.wait([opening])
-            if not opening.cancelled() and opening.exception() is None:
+            if opening.exception() is None:
                 await opening.result().close("cancelled")
             raise
 
@@ -129,20 +133,25 @@ class LocalGateway:
         await asyncio.to_thread(self.end)
 
     def end(self) -> None:
-        """End everything. Blocking; twice is fine."""
+        """End everything. Blocking; twice is fine.
+
+        Raises:
+            LedgerError: the end of a session could not be recorded. All is gone all the same.
+        """
         with self._lock:
             if self._closed:
                 return
             self._closed = True
             sessions = list(self._sessions.values())
-        for session in sessions:
-            session.end("gateway closed")
+        problems = [problem for session in sessions if (problem := _end(session)) is not None]
         self._workers.shutdown(wait=True)
         if self._stops is not None:
             self._stops.close()
         if self._machinery is not None:
             self._machinery.close()
         self.enforcement.ledger.close()
+        if problems:
+            raise problems[0]
 
     def stop(self, session: str) -> bool:
         """End one session: its calls are killed and its run fails. Whether there is such a one."""
@@ -199,9 +208,20 @@ class LocalGateway:
         """Give back what a session holds."""
         with self._lock:
             self._sessions.pop(session.id, None)
-        self._leave(session.domain)
-        if session.workspace is not None:
-            session.workspace.close()
+        try:
+            self._leave(session.domain)
+        finally:
+            if session.workspace is not None:
+                session.workspace.close()
+
+
+def _end(session: LocalSession) -> TrilemmaError | None:
+    """End one session whatever happens, so that the next ones are ended too."""
+    try:
+        session.end("gateway closed")
+    except TrilemmaError as error:
+        return error
+    return None
 
 
 def decision_point(policy: OperatorPolicy) -> DecisionPoint:
