@@ -54,7 +54,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tracked() -> set[str]:
     """The package's files by their path in the wheel, as they lie in the tree."""
-    found = {f"trilemma/{p.name}" for p in (ROOT / "src/trilemma").iterdir() if p.is_file()}
+    face = [p for p in (ROOT / "src/trilemma").iterdir() if not p.is_symlink()]
+    files = [p for q in face for p in ([q] if q.is_file() else q.rglob("*")) if p.is_file()]
+    found = {p.relative_to(ROOT / "src").as_posix() for p in files}
     for folder in FOLDERS:
         files = (p for p in (ROOT / folder).rglob("*") if p.is_file())
         found |= {f"trilemma/{p.relative_to(ROOT).as_posix()}" for p in files}
@@ -63,12 +65,20 @@ def tracked() -> set[str]:
 
 def test_the_wheel_holds_every_file_of_the_package_and_no_other_name(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        every = set(archive.namelist())
+    beside = {name for name in every if ".dist-info/" in name or ".data/" in name}
+    names = every - beside
     assert names == tracked()
     assert {name.partition("/")[0] for name in names} == {"trilemma"}
     assert "trilemma/policy/rego/decision.rego" in names
     assert "trilemma/sandbox/toolhost/main.py" in names
     assert "trilemma/sandbox/images/Dockerfile.base" in names
+
+
+def test_examples_lie_beside_the_environment_and_not_in_the_package(installed: Path) -> None:
+    examples = installed.parent.parent / "share" / "trilemma" / "examples"
+    assert (examples / "inbox" / "gate_off.py").is_file()
+    assert len(list((examples / "inbox" / "letters").glob("*.eml"))) == 16
 
 
 def test_the_sdist_holds_sources_tests_and_licence(sdist: Path) -> None:

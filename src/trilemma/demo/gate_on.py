@@ -10,7 +10,8 @@ from trilemma.demo.pins import pinned
 from trilemma.demo.place import Place
 from trilemma.demo.servers import IN_TIME
 from trilemma.demo.story import Act, Story
-from trilemma.demo.verdicts import Refusals, Stop, stops
+from trilemma.demo.timeline import Timeline
+from trilemma.demo.verdicts import Refusals, stops
 from trilemma.gateway.agentfile import load_agent
 from trilemma.gateway.ledger.events import Kind
 from trilemma.gateway.ledger.store import Ledger
@@ -18,7 +19,7 @@ from trilemma.gateway.schemas import AgentSpec, WorkspaceSpec
 from trilemma.gateway.workspaces.review import Review
 from trilemma.policy.hostrule import HostRule
 from trilemma.result import Result
-from trilemma.subagents.events import Event, ToolCalled, ToolDenied, ToolReturned
+from trilemma.subagents.events import Event, HeldChanged, ToolCalled, ToolDenied, ToolReturned
 
 REPORT = "reports/triage.md"
 
@@ -42,17 +43,19 @@ def agent(place: Place, image: str) -> AgentSpec:
     return spec.model_copy(update={"workspace": office, "hosts": (host,)})
 
 
-def run(place: Place, spec: AgentSpec, show: Callable[[Act, tuple[Stop, ...]], None]) -> Guarded:
+def run(place: Place, spec: AgentSpec, timeline: Timeline) -> Guarded:
     """Run the agent on the poisoned mail, then apply its report, and nothing else."""
     client = Client.local(place.settings)
     story = Story(place.mailbox)
     with Ledger.open(place.settings.ledger) as ledger:
 
         def emit(event: Event) -> None:
+            if isinstance(event, HeldChanged):
+                timeline.held(event.held)
             act = _follow(story, event)
             if act is not None:
-                denied = (e for e in ledger.find_call(act.call)) if act.call else ()
-                show(act, stops([act], Refusals(denied), layered=False))
+                events = ledger.find_call(act.call) if act.call else ()
+                timeline.add(act, stops([act], Refusals(events), layered=False))
 
         result = asyncio.run(_run(client, spec, place.task, emit))
         refusals = Refusals(ledger.events(session=result.session, kind=Kind.EGRESS_DENIED))

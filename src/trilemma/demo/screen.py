@@ -1,12 +1,16 @@
 """Where the demo is shown: the terminal, and a recording of it for the picture."""
 
 import io
+import re
 from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.terminal_theme import TerminalTheme
 
-WIDTH = 108
+WIDTH = 100
+
+_FETCHED = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+"""Fonts that the picture would have its viewer fetch from elsewhere."""
 
 _THEME = TerminalTheme(
     (16, 20, 27),
@@ -55,7 +59,8 @@ class Screen:
     def save(self, path: Path) -> None:
         """Write the picture."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._recording.save_svg(str(path), title="trilemma demo", theme=_THEME)
+        picture = self._recording.export_svg(title="trilemma demo", theme=_THEME)
+        path.write_text(_FETCHED.sub("", picture), encoding="utf-8")
 
 
 def plain(text: str, longest: int) -> str:

@@ -82,7 +82,7 @@ class Show:
     def _with_the_gate(self) -> tuple[Effect, ...]:
         self.screen.show(Rule("with the gate: this agent has {files, internet}", style="green"))
         timeline = Timeline(self.screen)
-        guarded = gate_on.run(self.place, gate_on.agent(self.place, self.image), timeline.add)
+        guarded = gate_on.run(self.place, gate_on.agent(self.place, self.image), timeline)
         timeline.flush()
         mailbox = self.place.mailbox
         results = effects(
@@ -156,7 +156,7 @@ class Show:
         text = Text("secrets that arrived:  ", "bold")
         text.append(f"with the gate {leaked(on)}", "bold green" if not leaked(on) else "bold red")
         text.append(f",  without {leaked(off)}", "bold red")
-        text.append(f"   ({seconds:.0f} s)", "bright_black")
+        text.append(f"; shown in {seconds:.0f} s", "bright_black")
         self.screen.show(text)
 
     def _expect(self, true: bool, otherwise: str) -> None:

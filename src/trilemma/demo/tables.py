@@ -13,10 +13,12 @@ from trilemma.demo.verdicts import Stop
 
 def guarded(results: Sequence[Effect], stopped: Mapping[str, tuple[Stop, ...]]) -> Table:
     """With the gate: attack, what stopped it, what arrived all the same."""
-    table = _table("stopped by", "arrived")
+    table = _table("stopped by", "because", "arrived")
     for result in results:
-        layers = Text("\n").join(_layer(stop) for stop in stopped[result.letter.name])
-        table.add_row(_attack(result), layers or Text("nothing", "bold red"), _arrived(result))
+        found = stopped[result.letter.name]
+        layers = Text("\n".join(stop.layer for stop in found) or "nothing", "bold green")
+        details = Text("\n".join(stop.detail for stop in found), "bright_black")
+        table.add_row(_attack(result), layers, details, _arrived(result))
     return table
 
 
@@ -40,10 +42,6 @@ def _attack(result: Effect) -> Text:
     return Text(plain(result.letter.attack, 48))
 
 
-def _layer(stop: Stop) -> Text:
-    return Text.assemble((stop.layer, "bold green"), "  ", (stop.detail, "bright_black"))
-
-
 def _arrived(result: Effect) -> Text:
     if result.succeeded:
         return Text("yes", "bold red")
@@ -53,7 +51,7 @@ def _arrived(result: Effect) -> Text:
 def _happened(result: Effect) -> Text:
     if result.leaked:
         names = ", ".join(sorted(result.leaked))
-        return Text(f"✗ {names} arrived at a stranger's server", "bold red")
+        return Text(f"✗ {names} arrived", "bold red")
     if result.changed:
-        return Text(f"✗ {result.letter.changes} was changed in the folder", "bold red")
+        return Text(f"✗ {result.letter.changes} is not what it was", "bold red")
     return Text("nothing", "green")

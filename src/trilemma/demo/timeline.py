@@ -10,6 +10,7 @@ from rich.text import Text
 from trilemma.demo.screen import Screen, plain
 from trilemma.demo.story import READ, Act
 from trilemma.demo.verdicts import Stop
+from trilemma.policy.capability import Capability, CapabilitySet
 
 _LONGEST = 200
 _QUIET = frozenset({"list_mail", "mail_headers", READ})
@@ -35,6 +36,16 @@ class Timeline:
             self._subject = subject
             self._heading(subject, ordered=act.letter is not None)
         self._line(act, stops)
+
+    def held(self, held: CapabilitySet) -> None:
+        """The agent holds more than before."""
+        self.flush()
+        text = Text(f"{self._now()}  ", "bright_black")
+        text.append("  it holds ")
+        for capability in Capability:
+            lit = capability in held
+            text.append(f" {'●' if lit else '○'} {capability} ", "green" if lit else "bright_black")
+        self._screen.show(text)
 
     def flush(self) -> None:
         """Show the calls of the task that were only counted so far."""

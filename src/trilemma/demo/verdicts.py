@@ -22,10 +22,10 @@ class Stop:
     detail: str
 
 
-RULE = Stop("the rule", "code would be the third capability")
-PATHS = Stop("kernel: openat2", "no path and no link leads out of the folder")
-EXECVE = Stop("kernel: execve lock", "a vetted program may start no other one")
-LAYER = Stop("layer", "waits for a person; the folder is untouched")
+RULE = Stop("the rule", "code would be the third")
+PATHS = Stop("kernel: openat2", "no path leads out")
+EXECVE = Stop("kernel: execve lock", "no second program")
+LAYER = Stop("layer", "waits for a person")
 
 
 class Refusals:
@@ -73,5 +73,5 @@ def _egress(act: Act, facts: Mapping[str, Any]) -> Stop:
     if host == LISTED:
         return Stop("list of hosts", f"{method} is not on it")
     if urlsplit(json.loads(act.arguments)["url"]).hostname != host:
-        return Stop("list of hosts", "asked again at the redirect")
-    return Stop("list of hosts", "their server is not on it")
+        return Stop("list of hosts", "asked again on redirect")
+    return Stop("list of hosts", "theirs is not on it")
