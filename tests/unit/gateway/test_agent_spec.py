@@ -46,7 +46,7 @@ limits: {steps: 5, seconds: 30}
 """,
         )
     )
-    assert spec.granted == {Capability.FILES, Capability.INTERNET}
+    assert spec.granted == frozenset({Capability.FILES, Capability.INTERNET})
     assert spec.base == tmp_path
     assert [rule.host for rule in spec.destinations or ()] == ["example.org", "api.example.org"]
 
