@@ -43,6 +43,10 @@ def _rehearse(settings: Settings, link: socket.socket) -> None:
         workspace = Workspace(Context(settings, link, None))
         os.close(workspace.open(".", os.O_RDONLY | os.O_DIRECTORY))
         os.close(workspace.root)
+    if settings.modules:
+        from . import modules
+
+        modules.rehearse()
 
 
 def _keep_only(link: socket.socket) -> socket.socket:

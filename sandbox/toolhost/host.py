@@ -27,6 +27,7 @@ from .settings import Settings, read_settings
 HOST_SOCKET = "/run/trilemma/host.sock"
 
 _REAP_MILLISECONDS = 500
+_FORK_MILLISECONDS = 2
 _ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 
 
@@ -41,17 +42,31 @@ class ToolHost:
         self._watched: dict[int, Callable[[], None]] = {}
         self._running: dict[int, Child] = {}
         self._spare: Child | None = None
+        self._just_started = False
+        """A call began in this round of the loop."""
 
     def serve(self) -> None:
         """Serve calls until the gateway closes the connection."""
         self._watch(self._control.fileno(), self._receive)
         self._fork_spare()
         while True:
-            for fd, _ in self._poll.poll(_REAP_MILLISECONDS if self._running else None):
+            for fd, _ in self._poll.poll(self._patience()):
                 # An earlier callback of the same round may have ended this one's child.
                 if (callback := self._watched.get(fd)) is not None:
                     callback()
-            self._reap_orphans()
+            if self._settings.exclusive:
+                self._reap_orphans()
+            elif self._spare is None and not self._just_started:
+                self._fork_spare()
+            self._just_started = False
+
+    def _patience(self) -> int | None:
+        """Milliseconds to wait for the next event before the loop goes round by itself."""
+        if self._settings.exclusive:
+            return _REAP_MILLISECONDS if self._running else None
+        # Forking at once would slow down the child that was just given work. The spare is made
+        # when that has ended, or after a moment.
+        return _FORK_MILLISECONDS if self._spare is None else None
 
     def _receive(self) -> None:
         if not self._reader.feed():
@@ -88,8 +103,7 @@ class ToolHost:
         self._watch(child.pidfd, lambda: self._ended(child))
         if self._settings.exec == "once":
             self._watch(child.link.fileno(), lambda: self._take_listener(child))
-        if not self._settings.exclusive:
-            self._fork_spare()
+        self._just_started = True
 
     def _take_spare(self) -> Child:
         spare, self._spare = self._spare, None
@@ -141,8 +155,6 @@ class ToolHost:
 
     def _reap_orphans(self) -> None:
         """Processes that a call's program left to process 1 do not pile up as zombies."""
-        if not self._settings.exclusive:
-            return
         children = (*self._running.values(), self._spare)
         known = {child.pid for child in children if child is not None}
         with contextlib.suppress(ChildProcessError):

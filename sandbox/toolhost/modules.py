@@ -44,6 +44,18 @@ def call(name: str, function: str, arguments: dict[str, Any], context: Context) 
         raise CallFailed(_told(error, name)) from None
 
 
+def rehearse() -> None:
+    """Use what a call will use, on a function of our own."""
+
+    def same(value: int = 0) -> int:
+        """The value."""
+        return value
+
+    scope: dict[str, Any] = {}
+    exec(compile("def f(x: int) -> int:\n    return x\n", "<rehearsal>", "exec"), scope)
+    same(**keywords(same, {"value": 1}))
+
+
 def _source(name: str, context: Context) -> str:
     for module in context.settings.modules:
         if module.name == name:

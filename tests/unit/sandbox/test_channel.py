@@ -10,7 +10,7 @@ import pytest
 
 from trilemma.errors import SandboxError, SandboxLost
 from trilemma.policy.capability import NONE
-from trilemma.sandbox.base import BuiltinEntry, CallResult, ModuleEntry, SandboxCall
+from trilemma.sandbox.base import BuiltinEntry, CallError, CallResult, ModuleEntry, SandboxCall
 from trilemma.sandbox.channel import Channel
 from trilemma.sandbox.frames import Frame, FrameReader, encode, send
 from trilemma.sandbox.limits import Limits
@@ -90,6 +90,11 @@ def run(channel: Channel, seconds: float = 5, id: str = "c", **arguments: Any) -
     return channel.call(SandboxCall(id, BuiltinEntry("x"), arguments, seconds))
 
 
+def failure(result: CallResult) -> CallError:
+    assert result.error is not None, result
+    return result.error
+
+
 def test_a_call_travels_on_a_connection_of_its_own(open_channel: Any) -> None:
     channel, peer = open_channel(lambda _, sock, request: send(sock, {"value": request}))
     got = run(channel, a=1)
@@ -116,7 +121,7 @@ def test_an_answer_of_another_shape_is_an_error_of_the_tool(
     channel, peer = open_channel(lambda _, sock, request: send(sock, answer))
     got = run(channel)
     assert got.value is None
-    assert got.error.code == "tool_error"
+    assert failure(got).code == "tool_error"
     assert peer.cancelled.is_set(), "whoever answers nonsense is not left running"
 
 
@@ -131,12 +136,12 @@ def test_an_answer_of_another_shape_is_an_error_of_the_tool(
 )
 def test_bytes_that_are_no_frame_are_an_error_of_the_tool(open_channel: Any, data: bytes) -> None:
     channel, _ = open_channel(lambda _, sock, request: sock.sendall(data))
-    assert run(channel).error.code == "tool_error"
+    assert failure(run(channel)).code == "tool_error"
 
 
 def test_an_answer_over_the_limit_is_not_read(open_channel: Any) -> None:
     channel, peer = open_channel(lambda _, sock, request: sock.sendall(b"\x7f\xff\xff\xff"))
-    assert run(channel).error.code == "result_too_large"
+    assert failure(run(channel)).code == "result_too_large"
     assert peer.cancelled.is_set()
 
 
@@ -153,7 +158,7 @@ def test_a_call_that_does_not_answer_is_killed_at_its_time(open_channel: Any) ->
     held: list[socket.socket] = []
     channel, peer = open_channel(lambda _, sock, request: held.append(sock.dup()))
     got = run(channel, seconds=0.05)
-    assert got.error.code == "timeout"
+    assert failure(got).code == "timeout"
     assert peer.cancelled.is_set()
     assert 0.05 <= got.seconds < 5
     held[0].close()
@@ -174,7 +179,7 @@ def test_a_slow_trickle_does_not_extend_the_time(open_channel: Any) -> None:
         threading.Thread(target=go_on).start()
 
     channel, peer = open_channel(trickle)
-    assert run(channel, seconds=0.1).error.code == "timeout"
+    assert failure(run(channel, seconds=0.1)).code == "timeout"
     held[0].close()
 
 
@@ -182,8 +187,9 @@ def test_a_slow_trickle_does_not_extend_the_time(open_channel: Any) -> None:
     ("status", "code"), [(-9, "out_of_memory"), (-11, "lost"), (3, "lost"), (0, "lost")]
 )
 def test_a_call_whose_process_dies_says_how(open_channel: Any, status: int, code: str) -> None:
+    peer: Peer
     channel, peer = open_channel(lambda call, sock, request: peer.ended(call, status))
-    assert run(channel).error.code == code
+    assert failure(run(channel)).code == code
 
 
 def test_endings_of_other_calls_are_not_taken_for_ones_own(open_channel: Any) -> None:
@@ -192,7 +198,7 @@ def test_endings_of_other_calls_are_not_taken_for_ones_own(open_channel: Any) ->
         peer.ended(call, 3)
 
     channel, peer = open_channel(answer)
-    assert run(channel).error.message.count("exit code 3")
+    assert failure(run(channel)).message.count("exit code 3")
 
 
 def test_the_result_of_a_tool_of_ones_own_waits_until_its_process_is_gone(
@@ -222,12 +228,14 @@ def test_the_result_of_a_tool_of_ones_own_waits_until_its_process_is_gone(
 
 @pytest.mark.parametrize("nonsense", [b"\0\0\0\x02{]", encode({"type": "ended"}), b"\xff" * 8])
 def test_a_tool_host_that_talks_nonsense_is_lost(open_channel: Any, nonsense: bytes) -> None:
+    peer: Peer
     channel, peer = open_channel(lambda call, sock, request: peer.control.sendall(nonsense))
     with pytest.raises(SandboxLost):
         run(channel)
 
 
 def test_a_tool_host_that_goes_away_is_lost(open_channel: Any) -> None:
+    peer: Peer
     channel, peer = open_channel(
         lambda call, sock, request: peer.control.shutdown(socket.SHUT_RDWR)
     )
@@ -289,7 +297,7 @@ def test_one_id_runs_once_at_a_time(open_channel: Any) -> None:
 def test_arguments_that_are_not_json_are_not_sent(open_channel: Any) -> None:
     channel, _ = open_channel(lambda _, sock, request: send(sock, {"value": 1}))
     got = run(channel, text="\ud800")
-    assert got.error.code == "bad_arguments"
+    assert failure(got).code == "bad_arguments"
 
 
 @pytest.mark.parametrize(

@@ -157,13 +157,14 @@ def test_functions_that_cannot_be_tools_say_why() -> None:
     def undefined(value: "Nowhere") -> None:  # type: ignore[name-defined]  # noqa: F821
         ...
 
-    for function, why in [
+    cases: list[tuple[Callable[..., Any], str]] = [
         (untyped, "has no type"),
         (waiting, "not async"),
         (many, "names"),
         (anything, "names"),
         (undefined, "Nowhere"),
-    ]:
+    ]
+    for function, why in cases:
         with pytest.raises(SignatureError, match=why):
             describe(function)
 

@@ -17,6 +17,7 @@ from trilemma.errors import SandboxLost
 from trilemma.policy.capability import Capability
 from trilemma.sandbox.base import (
     BuiltinEntry,
+    CallError,
     CallResult,
     CommandEntry,
     ModuleEntry,
@@ -103,6 +104,11 @@ def call(sandbox: Sandbox, entry: Any, seconds: float = 20, **arguments: Any) ->
     return sandbox.call(SandboxCall(f"t{next(ids)}", entry, arguments, seconds))
 
 
+def failure(result: CallResult) -> CallError:
+    assert result.error is not None, result
+    return result.error
+
+
 def attempt(sandbox: Sandbox, code: str, seconds: float = 20) -> CallResult:
     """Run Python inside a call's child: what a tool gone bad could do."""
     return call(sandbox, ModuleEntry("tools", "plain"), seconds, code=textwrap.dedent(code))
@@ -128,23 +134,23 @@ def test_a_module_is_described_and_its_functions_called(make: Make) -> None:
     entry = ModuleEntry("tools", "total")
     lengths = [{"value": 1}, {"value": 10, "unit": "ft"}]
     assert call(sandbox, entry, lengths=lengths).value == {"m": pytest.approx(4.048)}
-    assert call(sandbox, entry, lengths=[{"value": "1"}]).error.code == "bad_arguments"
-    assert call(sandbox, ModuleEntry("tools", "missing")).error.code == "not_found"
-    assert call(sandbox, ModuleEntry("other", "total")).error.code == "not_found"
-    assert call(sandbox, BuiltinEntry("run_code"), code="").error.code == "not_found"
+    assert failure(call(sandbox, entry, lengths=[{"value": "1"}])).code == "bad_arguments"
+    assert failure(call(sandbox, ModuleEntry("tools", "missing"))).code == "not_found"
+    assert failure(call(sandbox, ModuleEntry("other", "total"))).code == "not_found"
+    assert failure(call(sandbox, BuiltinEntry("run_code"), code="")).code == "not_found"
 
 
 def test_errors_of_a_tool_are_results_that_name_the_line(make: Make) -> None:
     sandbox = make(Exec.NEVER)
-    error = attempt(sandbox, "raise KeyError('x')").error
+    error = failure(attempt(sandbox, "raise KeyError('x')"))
     assert error.code == "tool_error"
     assert error.message.startswith("KeyError: 'x' (line ")
-    assert attempt(sandbox, "raise SystemExit(3)").error.message.startswith("SystemExit: 3")
-    assert attempt(sandbox, "result = chr(0xd800)").error.message.count("JSON")
-    assert attempt(sandbox, "def f(): f()\nf()").error.message.startswith("RecursionError")
-    assert attempt(sandbox, "import nothing_like_it").error.message.count("nothing_like_it")
-    assert attempt(sandbox, "import os; os._exit(3)").error.code == "lost"
-    assert attempt(sandbox, "import ctypes; ctypes.string_at(0)").error.code == "lost"
+    assert failure(attempt(sandbox, "raise SystemExit(3)")).message.startswith("SystemExit: 3")
+    assert failure(attempt(sandbox, "result = chr(0xd800)")).message.count("JSON")
+    assert failure(attempt(sandbox, "def f(): f()\nf()")).message.startswith("RecursionError")
+    assert failure(attempt(sandbox, "import nothing_like_it")).message.count("nothing_like_it")
+    assert failure(attempt(sandbox, "import os; os._exit(3)")).code == "lost"
+    assert failure(attempt(sandbox, "import ctypes; ctypes.string_at(0)")).code == "lost"
     assert attempt(sandbox, "result = 1").value == "1"
 
 
@@ -154,7 +160,7 @@ def test_a_module_that_cannot_be_loaded_says_so_and_the_sandbox_lives(
 ) -> None:
     bad = ToolModule("bad", source, hashlib.sha256(source.encode()).hexdigest())
     sandbox = make(Exec.NEVER, modules=(bad, MODULE))
-    error = call(sandbox, BuiltinEntry("describe_module"), module="bad").error
+    error = failure(call(sandbox, BuiltinEntry("describe_module"), module="bad"))
     assert error.code == "tool_error"
     assert "cannot be loaded" in error.message
     assert attempt(sandbox, "result = 1").value == "1"
@@ -245,9 +251,9 @@ def test_threads_work_in_a_locked_child_and_processes_do_not(make: Make) -> None
         result = sorted(got)
     """
     assert attempt(sandbox, threads).value == "[0, 1, 2, 3]"
-    error = attempt(sandbox, "import os; os.fork()").error
+    error = failure(attempt(sandbox, "import os; os.fork()"))
     assert "PermissionError" in error.message
-    error = attempt(sandbox, "import subprocess; subprocess.run(['/usr/bin/python3'])").error
+    error = failure(attempt(sandbox, "import subprocess; subprocess.run(['/usr/bin/python3'])"))
     assert "PermissionError" in error.message
 
 
@@ -394,15 +400,14 @@ def test_a_cancelled_call_is_gone_with_all_it_started(make: Make) -> None:
 
 def test_memory_that_runs_out_ends_the_call_and_not_the_sandbox(make: Make) -> None:
     sandbox = make(Exec.NEVER, memory=96 * MIB)
-    error = attempt(sandbox, "x = [bytearray(10**6) for _ in range(1000)]").error
-    assert error is not None
+    error = failure(attempt(sandbox, "x = [bytearray(10**6) for _ in range(1000)]"))
     assert error.code == "out_of_memory"
     assert attempt(sandbox, "result = 1").value == "1"
 
 
 def test_an_answer_that_is_too_long_is_refused(make: Make) -> None:
     sandbox = make(Exec.NEVER, output=10_000)
-    assert attempt(sandbox, "result = 'x' * 20000").error.code == "result_too_large"
+    assert failure(attempt(sandbox, "result = 'x' * 20000")).code == "result_too_large"
     assert attempt(sandbox, "result = 'x' * 9000").value == "x" * 9000
 
 
@@ -416,7 +421,7 @@ def test_a_hostile_child_cannot_answer_with_more_than_its_call(make: Make) -> No
         sock.sendall(len(body).to_bytes(4, "big") + body)
         os._exit(0)
     """
-    assert attempt(sandbox, forge).error.code == "tool_error"
+    assert failure(attempt(sandbox, forge)).code == "tool_error"
     assert attempt(sandbox, "result = 1").value == "1"
 
 
@@ -457,11 +462,9 @@ def test_sabotage_where_code_may_run_the_same_commands_start_others(make: Make) 
 def test_a_vetted_command_is_the_pinned_file_or_does_not_run(
     vetted: Callable[..., CallResult],
 ) -> None:
-    error = vetted("/bin/cat", sha256="0" * 64).error
-    assert error is not None
+    error = failure(vetted("/bin/cat", sha256="0" * 64))
     assert "not the pinned" in error.message
-    missing = vetted("/bin/cat", executable="/bin/nothing").error
-    assert missing is not None
+    missing = failure(vetted("/bin/cat", executable="/bin/nothing"))
     assert missing.code == "not_found"
 
 
@@ -499,7 +502,7 @@ def test_python_in_a_sandbox_for_commands_is_locked_as_ever(make: Make) -> None:
         "import os; os.memfd_create('x')",
         "import socket; socket.socket(socket.AF_UNIX)",
     ):
-        error = attempt(once, code).error
+        error = failure(attempt(once, code))
         assert error is not None
         assert "PermissionError" in error.message, code
 
