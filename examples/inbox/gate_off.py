@@ -12,6 +12,7 @@ Each event of the run is printed as a line of JSON.
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -83,17 +84,11 @@ def container(home: Path, image: str, hosts: Sequence[str]) -> Iterator[Containe
     """Start the container; it is gone afterwards."""
     name = f"gate-off-{uuid.uuid4().hex[:12]}"
     names = [word for host in hosts for word in ("--add-host", host.replace("=", ":", 1))]
+    user = f"{os.getuid()}:{os.getgid()}"
     started = [
         *("docker", "run", "--detach", "--rm", "--name", name, "--network", "host", *names),
-        *(
-            "--user",
-            "0:0",
-            "--volume",
-            f"{home.resolve()}:/home/ann",
-            "--workdir",
-            "/home/ann/office",
-        ),
-        *("--entrypoint", "sleep", image, "300"),
+        *("--user", user, "--volume", f"{home.resolve()}:/home/ann"),
+        *("--workdir", "/home/ann/office", "--entrypoint", "sleep", image, "300"),
     ]
     subprocess.run(started, check=True, stdout=subprocess.DEVNULL)
     try:

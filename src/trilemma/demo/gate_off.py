@@ -44,5 +44,5 @@ def _follow(story: Story, event: dict[str, object]) -> Act | None:
     if kind == "tool_called":
         story.called(id, str(event["name"]), str(event["arguments"]))
     elif kind == "tool_returned":
-        return story.ended(id, ok=bool(event["ok"]), text=str(event["text"]), call="", denied=False)
+        return story.ended(id, ok=bool(event["ok"]), text=str(event["text"]))
     return None

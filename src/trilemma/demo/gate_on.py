@@ -75,7 +75,7 @@ def _follow(story: Story, event: Event) -> Act | None:
         case ToolCalled(id=id, name=name, arguments=arguments):
             story.called(id, name, arguments)
         case ToolReturned(id=id, ok=ok, text=text, call_id=call):
-            return story.ended(id, ok=ok, text=text, call=call, denied=False)
+            return story.ended(id, ok=ok, text=text, call=call)
         case ToolDenied(id=id, text=text, reasons=why, call_id=call):
             return story.ended(id, ok=False, text=text, reasons=why, call=call, denied=True)
     return None

@@ -23,9 +23,9 @@ def pinned(spec: AgentSpec, image: str) -> AgentSpec:
         SandboxError: the image lacks one of them, or the engine does not answer.
     """
     commands = [tool for tool in spec.tools if isinstance(tool, CommandTool)]
-    hashes = _hashes(image, {tool.executable for tool in commands})
+    found = hashes(image, {tool.executable for tool in commands})
     tools = tuple(
-        tool.model_copy(update={"sha256": hashes[tool.executable]})
+        tool.model_copy(update={"sha256": found[tool.executable]})
         if isinstance(tool, CommandTool)
         else tool
         for tool in spec.tools
@@ -33,8 +33,12 @@ def pinned(spec: AgentSpec, image: str) -> AgentSpec:
     return spec.model_copy(update={"tools": tools})
 
 
-def _hashes(image: str, paths: Iterable[str]) -> dict[str, str]:
-    """Read the files out of a container that never starts."""
+def hashes(image: str, paths: Iterable[str]) -> dict[str, str]:
+    """Hashes of files, read out of a container that never starts.
+
+    Raises:
+        SandboxError: the image lacks one of them, or the engine does not answer.
+    """
     try:
         engine = docker.APIClient(version="auto")
         try:

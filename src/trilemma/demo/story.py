@@ -60,7 +60,14 @@ class Story:
         self._running[id] = (name, arguments, self._author(name, arguments))
 
     def ended(
-        self, id: str, *, ok: bool, text: str, reasons: Iterable[str] = (), call: str, denied: bool
+        self,
+        id: str,
+        *,
+        ok: bool,
+        text: str,
+        denied: bool = False,
+        reasons: Iterable[str] = (),
+        call: str = "",
     ) -> Act:
         """It was done, it failed, or it was refused."""
         name, arguments, letter = self._running.pop(id)

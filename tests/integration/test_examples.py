@@ -1,0 +1,128 @@
+"""Every example, run as its page says, on the model that needs no key."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from trilemma.demo.pins import hashes
+from trilemma.demo.servers import Server, start
+
+pytestmark = pytest.mark.docker
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def examples(tmp_path: Path, base_image: str, code_image: str) -> Path:
+    """A copy of the examples, with programs pinned as they are in this machine's image."""
+    ignored = shutil.ignore_patterns("home", "source", "__pycache__")
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=ignored)
+    agent = tmp_path / "examples" / "inbox" / "agent.yaml"
+    text = agent.read_text()
+    pairs = re.findall(r"executable: (\S+)\n\s+sha256: (\S+)", text)
+    now = hashes(code_image, {path for path, _ in pairs})
+    for path, pin in pairs:
+        text = text.replace(pin, now[path])
+    agent.write_text(text)
+    return tmp_path / "examples"
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[Server, Server]]:
+    """A listed server and another one."""
+    listed, other = start()
+    yield listed, other
+    listed.close()
+    other.close()
+
+
+def run(script: Path, *arguments: str, policy: str = "") -> str:
+    home = script.parents[2] / "state"
+    (home / "config").mkdir(parents=True, exist_ok=True)
+    if policy:
+        (home / "config" / "policy.yaml").write_text(policy)
+    kept = {name: value for name, value in os.environ.items() if "TRILEMMA" not in name}
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments],
+        env={**kept, "TRILEMMA_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def reachable(*servers: Server) -> str:
+    names = ", ".join(f"{server.name}: 127.0.0.1" for server in servers)
+    ports = ", ".join(f'"127.0.0.1:{server.port}"' for server in servers)
+    return f"version: 1\negress:\n  hosts: {{{names}}}\n  private: [{ports}]\n"
+
+
+def test_hello_adds_up_a_column(examples: Path) -> None:
+    assert "416.0" in run(examples / "hello" / "hello_agent.py")
+
+
+def test_denied_explains_the_refusal_and_has_no_network(examples: Path) -> None:
+    text = run(examples / "denied" / "denied_by_policy.py")
+    assert "http_fetch was denied: outside_grants" in text
+    assert "Way on:" in text
+    assert "Could not resolve host" in text
+
+
+def test_repo_counts_what_is_really_there(examples: Path) -> None:
+    found = find_spec("h11")
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    files = Path(found.submodule_search_locations[0]).rglob("*.py")
+    nodes = [node for path in files for node in ast.walk(ast.parse(path.read_text()))]
+    classes = sum(isinstance(node, ast.ClassDef) for node in nodes)
+    functions = sum(isinstance(node, ast.FunctionDef) for node in nodes)
+    text = run(examples / "repo" / "ask.py")
+    assert f"{classes} classes\n{functions} functions" in text
+
+
+def test_reader_fetches_and_computes(examples: Path, servers: tuple[Server, Server]) -> None:
+    listed, _ = servers
+    text = run(
+        examples / "reader" / "read.py", f"http://{listed.authority}/", policy=reachable(listed)
+    )
+    assert len(listed.arrivals) == 2
+    assert re.search(r"^ *\d+ +\d+$", text, flags=re.MULTILINE)
+
+
+def test_inbox_writes_its_report_and_refuses_code(examples: Path) -> None:
+    text = run(examples / "inbox" / "triage.py")
+    assert "read_mail x16" in text
+    assert text.count("denied: run_code: outside_grants") == 2
+    layer = text.split()[-1]
+    report = examples.parent / "state" / "state" / "layers" / layer / "upper/reports/triage.md"
+    assert "Minutes of Tuesday" in report.read_text()
+    assert not (examples / "inbox" / "home" / "office" / "reports").exists()
+
+
+def test_the_mailbox_is_the_same_each_time(tmp_path: Path) -> None:
+    script = ROOT / "examples" / "inbox" / "make_inbox.py"
+    for name in ("one", "other"):
+        words = [sys.executable, str(script), str(tmp_path / name)]
+        subprocess.run(words, check=True, capture_output=True)
+    compared = ["diff", "--recursive", "--no-dereference", tmp_path / "one", tmp_path / "other"]
+    assert subprocess.run(compared, check=False, capture_output=True).stdout == b""
+
+
+def test_the_readme_example_runs(examples: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    assert found is not None
+    script = examples / "hello" / "readme.py"
+    notes = str(examples / "hello" / "notes")
+    script.write_text(found[1].replace("examples/hello/notes", notes))
+    assert "416.0" in run(script)
