@@ -26,7 +26,7 @@ LONGEST_CALL = 200
 class EgressProxy:
     """The proxy process of one domain: asks ``decide`` before each request, and ends with this.
 
-    Thread-safe. ``decide`` runs in a thread per request, ``record`` in one thread. When either
+    Thread-safe. ``decide`` runs in a few threads, ``record`` in one. When either
     raises, nothing leaves: a request that cannot be decided is denied, and a proxy whose
     requests cannot be recorded is ended. A proxy that died is not started again by itself.
     """

@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from trilemma.errors import SandboxError
@@ -28,6 +29,7 @@ Record = Callable[[EgressOutcome], None]
 
 SEND_SECONDS = 5
 LONGEST_REASON = 2000
+DECISIONS_AT_ONCE = 8
 MOST_UNDECIDED = 256
 """More than the proxy has connections: a proxy that asks for more is not ours any more."""
 
@@ -35,7 +37,7 @@ UNDECIDABLE = EgressAnswer(allow=False, reason_text="the request could not be de
 
 
 class Gatekeeper:
-    """One thread that reads, and one for each decision. Ends by calling ``on_lost``."""
+    """One thread that reads, a few that decide. Ends by calling ``on_lost``."""
 
     def __init__(
         self,
@@ -53,6 +55,8 @@ class Gatekeeper:
         self._allowed: dict[int, EgressRequest] = {}
         self._revoking: dict[str, list[threading.Event]] = {}
         self._lost = False
+        # Threads that stay: a policy engine belongs to a thread, and loading one takes a while.
+        self._deciding = ThreadPoolExecutor(DECISIONS_AT_ONCE, thread_name_prefix="egress-ask")
         timeout = struct.pack("ll", SEND_SECONDS, 0)
         control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
         self._thread = threading.Thread(target=self._read, name="egress", daemon=True)
@@ -121,7 +125,10 @@ class Gatekeeper:
             if known or len(self._undecided) >= MOST_UNDECIDED:
                 raise BadFrame("the proxy asks twice, or too much")
             self._undecided[ask.id] = ask.request
-        threading.Thread(target=self._answer, args=(ask,), name="egress-ask", daemon=True).start()
+        try:
+            self._deciding.submit(self._answer, ask)
+        except RuntimeError:
+            raise BadFrame("asked while this process ends") from None
 
     def _answer(self, ask: Ask) -> None:
         answer = self._decided(ask.request)
@@ -169,6 +176,7 @@ class Gatekeeper:
     def _lose(self) -> None:
         """The proxy is gone, or as good as gone. What it was allowed has an unknown end."""
         self._on_lost()
+        self._deciding.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             self._lost = True
             events = [event for group in self._revoking.values() for event in group]

@@ -165,6 +165,27 @@ def test_one_slow_decision_does_not_hold_up_another(
     assert slow.reply().status == 200
 
 
+def test_one_decision_after_another_is_made_by_one_thread(
+    origin: Make, watched: Make, inside: Make, allow: Callable[[EgressRequest], EgressAnswer]
+) -> None:
+    # A policy engine belongs to the thread that uses it, and loading one takes a while.
+    deciding: set[int] = set()
+
+    def decide(request: EgressRequest) -> EgressAnswer:
+        deciding.add(threading.get_ident())
+        return allow(request)
+
+    server = origin()
+    proxy = watched(decide, server)
+    for number in range(5):
+        call = f"call-{number}"
+        url = f"http://127.0.0.1:{server.port}/"
+        assert inside(proxy, call).request("GET", url).status == 200
+        assert proxy.end().call == call
+    assert len(proxy.asked) == 5
+    assert len(deciding) == 1
+
+
 def test_closing_cuts_everything_and_reports_it(
     origin: Make, watched: Make, inside: Make, allow: Any
 ) -> None:
