@@ -27,6 +27,8 @@ class Terminal:
         with self._lock, self._view.paused():
             if question.withdrawn.is_set():
                 return False
+            # What was typed before the question is no answer to it.
+            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
             print(_text(question), end="", file=sys.stderr, flush=True)
             answer = _answer(question.withdrawn)
         return answer.strip().lower() in ("y", "yes")
@@ -42,9 +44,8 @@ def _text(question: ApprovalQuestion) -> str:
 
 
 def _answer(withdrawn: threading.Event) -> str:
-    """A line that was typed after the question was shown; empty where nobody waits any more."""
+    """The line that was typed; empty where nobody waits any more."""
     terminal = sys.stdin.fileno()
-    termios.tcflush(terminal, termios.TCIFLUSH)
     while not withdrawn.is_set():
         ready, _, _ = select.select([terminal], [], [], _LOOK)
         if ready:

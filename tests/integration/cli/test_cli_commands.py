@@ -1,0 +1,123 @@
+"""The commands that run no agent."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from .conftest import Cli
+
+
+def test_help_is_quick_and_names_every_command(alone: Cli) -> None:
+    ended = alone("--help")
+    assert ended.status == 0
+    for name in ("run", "ps", "stop", "why", "audit", "workspace", "image", "clean", "doctor"):
+        assert f"\n  {name} " in ended.out
+
+
+def test_a_command_that_does_not_exist_is_a_usage_error(alone: Cli) -> None:
+    ended = alone("bogus")
+    assert ended.status == 2
+    assert "No such command 'bogus'" in ended.err
+
+
+@pytest.mark.parametrize("words", [("audit", "verify"), ("audit", "show"), ("why", "call_1")])
+def test_looking_makes_no_ledger(alone: Cli, words: tuple[str, ...]) -> None:
+    ended = alone(*words)
+    assert ended.status == 1
+    assert "nothing has run here yet" in ended.line
+    assert not alone.home.exists()
+
+
+def test_ps_without_a_ledger_shows_nothing(alone: Cli) -> None:
+    assert alone("ps").out == "no session is running\n"
+
+
+def test_declaring_a_folder_is_recorded(alone: Cli, folder: Path) -> None:
+    ended = alone("workspace", "declare", str(folder), "--origin", "strangers")
+    assert ended.status == 0
+    (row,) = [json.loads(text) for text in alone("workspace", "ls", "--json").out.splitlines()]
+    assert (row["path"], row["label"]) == (str(folder), ["internet"])
+    shown = json.loads(alone("audit", "show", "--kind", "workspace", "--json").out)
+    assert shown["body"]["declared"] is True
+    assert shown["principal"]
+
+
+def test_a_changed_event_is_found_and_named(alone: Cli, folder: Path) -> None:
+    alone("workspace", "declare", str(folder), "--origin", "own")
+    assert alone("audit", "verify").status == 0
+    with sqlite3.connect(alone.home / "state/ledger.db") as database:
+        database.execute("UPDATE events SET what = 'nothing' WHERE seq = 2")
+    database.close()
+    ended = alone("audit", "verify")
+    assert ended.status == 1
+    assert "event 2:" in ended.line
+
+
+def test_an_unknown_kind_of_event_is_a_usage_error(alone: Cli, folder: Path) -> None:
+    ended = alone("audit", "show", "--kind", "call.deny")
+    assert ended.status == 2
+    assert "call.denied" in ended.line
+
+
+def test_init_makes_an_agent_and_never_overwrites(alone: Cli, tmp_path: Path) -> None:
+    assert alone("init", "new").status == 0
+    before = (tmp_path / "new/agent.yaml").read_text()
+    assert alone("init", "new", "--model", "openai/gpt-5", "--contract", "no").status == 1
+    assert (tmp_path / "new/agent.yaml").read_text() == before
+
+
+def test_init_writes_nothing_where_the_question_stays_open(alone: Cli, tmp_path: Path) -> None:
+    ended = alone("init", "new", "--model", "openai/gpt-5")
+    assert ended.status == 2
+    assert "--contract" in ended.err
+    assert not (tmp_path / "new").exists()
+    assert not alone.home.exists()
+
+
+def test_doctor_without_an_engine_says_so_and_fails(alone: Cli, tmp_path: Path) -> None:
+    ended = alone("doctor", "--json", DOCKER_HOST=f"unix://{tmp_path}/nothing.sock")
+    assert ended.status == 1
+    findings = {f["what"]: f for f in map(json.loads, ended.out.splitlines())}
+    assert findings["engine"]["status"] == "missing"
+    assert "docker.io" in findings["engine"]["text"]
+    assert findings["state"]["text"] == str(alone.home / "state")
+
+
+@pytest.mark.docker
+@pytest.mark.root
+def test_doctor_on_a_whole_machine_is_content(cli: Cli) -> None:
+    ended = cli("doctor", "--json")
+    findings = {f["what"]: f for f in map(json.loads, ended.out.splitlines())}
+    assert ended.status == 0
+    assert findings["mounts"]["status"] == "ok"
+    assert findings["base image"]["status"] == "ok"
+    assert not cli.home.exists()
+
+
+@pytest.mark.docker
+@pytest.mark.root
+def test_the_starter_agent_runs_as_it_stands(cli: Cli) -> None:
+    made = cli("init", "new")
+    task = made.out.split("agent.yaml '", 1)[1].rstrip("'\n")
+    ended = cli("run", "new/agent.yaml", task)
+    assert ended.status == 0
+    assert "The meeting moved" in ended.out
+
+
+@pytest.mark.docker
+@pytest.mark.root
+def test_an_interrupted_machine_is_cleaned_twice_without_harm(cli: Cli) -> None:
+    assert cli("clean").status == 0
+    assert cli("clean").status == 0
+
+
+@pytest.mark.docker
+def test_a_program_is_hashed_where_its_links_lead(cli: Cli) -> None:
+    ended = cli("image", "hash", "/bin/sh")
+    assert ended.status == 0
+    assert len(ended.out.strip()) == 64
+    assert "dash" in ended.err
+    assert cli("image", "hash", "/bin/nothing").status == 1
+    assert cli("image", "hash", "bin/sh").status == 2
