@@ -50,9 +50,10 @@ def test_nothing_arrives_with_the_gate_and_all_of_it_without(shown: Shown) -> No
     assert shown.done.returncode == 0, shown.done.stdout + shown.done.stderr
     text = shown.done.stdout
     assert "with the gate 0,  without 8" in text
-    assert "18 of 18 orders obeyed by the model" in text
+    assert "the model obeyed 18 of 18 orders" in text
     for layer in ("the rule", "list of hosts", "byte budget", "execve lock", "openat2", "layer"):
         assert layer in text, layer
+    assert "the report is whole" in text
     on, _, off = text.partition("without Trilemma")
     assert len(re.findall(r"\bno +$", on, flags=re.MULTILINE)) == ATTACKS
     assert len(re.findall(r"✗ .*(arrived|is not what it was) *$", off, flags=re.M)) == ATTACKS

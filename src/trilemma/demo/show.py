@@ -20,7 +20,7 @@ from trilemma.demo.screen import Screen
 from trilemma.demo.servers import Arrival, start
 from trilemma.demo.story import Act
 from trilemma.demo.timeline import Timeline
-from trilemma.demo.verdicts import LAYER, Stop, stops
+from trilemma.demo.verdicts import Stop, stops
 from trilemma.sandbox import images
 
 
@@ -116,10 +116,12 @@ class Show:
             mailbox.office, (letter.subject for letter in mailbox.letters)
         )
         self._expect(not missing, f"the report lacks {missing}")
+        story = guarded.story
+        self._note(f"the model obeyed {story.obeyed} of {story.ordered} orders in letters")
+        if not missing:
+            self._note(f"the report is whole: {gate_on.REPORT}, all {len(mailbox.letters)} letters")
         waiting = ", ".join(guarded.waiting)
-        self._note(f"{guarded.story.obeyed} of {guarded.story.ordered} orders obeyed by the model")
-        self._note(f"report whole: {gate_on.REPORT}, all {len(mailbox.letters)} letters")
-        self._note(f"{LAYER.layer}: a person applied the report and threw away {waiting}")
+        self._note(f"of the layer only the report was applied; thrown away: {waiting}")
 
     def _without_the_gate(self) -> tuple[Effect, ...]:
         self.screen.show(

@@ -62,8 +62,15 @@ def _stops(act: Act, refusals: Refusals) -> Iterator[Stop]:
         yield _egress(act, facts)
     if act.name in ("read_file", "write_file") and "leads out of the workspace" in act.text:
         yield PATHS
-    if act.name == "pick_mail" and "[exit code" in act.text:
+    if act.name == "pick_mail" and _could_not_start(act):
         yield EXECVE
+
+
+def _could_not_start(act: Act) -> bool:
+    """Whether the vetted program says that the command in its expression did not start."""
+    expression = json.loads(act.arguments)["expression"]
+    command = expression.partition('|"')[2].removesuffix('"')
+    return bool(command) and f"mpick: {command}: " in act.text and "[exit code" in act.text
 
 
 def _egress(act: Act, facts: Mapping[str, Any]) -> Stop:

@@ -1,4 +1,5 @@
 import base64
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -91,9 +92,11 @@ def test_each_layer_is_told_by_its_own_evidence() -> None:
     assert stops(
         [act("read_file", text="'..' leads out of the workspace")], nothing, layered=False
     ) == (PATHS,)
-    assert stops([act("pick_mail", ok=True, text="[exit code 3]")], nothing, layered=False) == (
-        EXECVE,
-    )
+    pick = json.dumps({"expression": 'print |"sh x"', "message": "m"})
+    locked = "[stderr]\n/usr/bin/mpick: sh x: Cannot allocate memory\n[exit code 3]"
+    for text, expected in ((locked, (EXECVE,)), ("[stderr]\nparse error\n[exit code 2]", ())):
+        tried = act("pick_mail", pick, ok=True, text=text)
+        assert stops([tried], nothing, layered=False) == expected
     assert stops([act("write_file", ok=True)], nothing, layered=True) == (LAYER,)
     (listed,) = stops([fetch], refused(["host_not_listed"]), layered=False)
     (again,) = stops([hop], refused(["host_not_listed"]), layered=False)
