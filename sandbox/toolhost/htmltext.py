@@ -3,6 +3,10 @@
 import re
 from html.parser import HTMLParser
 
+# Compiled once in the tool host, not in each call's child.
+_BLANKS = re.compile(r"[ \t\r\f\v]+")
+_GAPS = re.compile(r"\n{3,}")
+
 _DROPPED = frozenset({"script", "style", "noscript", "template", "svg"})
 _BLOCKS = frozenset(
     (
@@ -19,8 +23,8 @@ def html_to_text(html: str) -> str:
     reader.feed(html)
     reader.close()
     text = "".join(reader.pieces)
-    lines = [re.sub(r"[ \t\r\f\v]+", " ", line).strip() for line in text.split("\n")]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+    lines = [_BLANKS.sub(" ", line).strip() for line in text.split("\n")]
+    return _GAPS.sub("\n\n", "\n".join(lines)).strip()
 
 
 class _Reader(HTMLParser):
