@@ -64,7 +64,7 @@ def _result(benchmark: ModuleType, stage: Stage, machine: Machine) -> dict[str, 
     return {
         "title": benchmark.TITLE,
         "method": benchmark.METHOD.strip(),
-        "machine": asdict(machine),
+        "machine": asdict(machine.afterwards()),
         "samples": [asdict(sample) for sample in found.samples],
         "ratios": [asdict(ratio) for ratio in found.ratios],
         "targets": [asdict(target) | {"met": target.met} for target in found.targets],

@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -27,6 +27,8 @@ class Machine:
     file_system: str
     load_before: float
     """One-minute load average before the run: what else the machine was doing."""
+    load_after: float = 0.0
+    """The same after a benchmark, whose own work is in it."""
 
     @classmethod
     def here(cls, state: Path) -> Self:
@@ -43,6 +45,10 @@ class Machine:
             file_system=_output("stat", "--file-system", "--format=%T", str(state)),
             load_before=round(os.getloadavg()[0], 2),
         )
+
+    def afterwards(self) -> Self:
+        """The same machine after a benchmark."""
+        return replace(self, load_after=round(os.getloadavg()[0], 2))
 
 
 def wait_until_quiet(limit: float, seconds: float) -> bool:

@@ -47,7 +47,8 @@ def render(results: list[dict[str, Any]]) -> str:
 def _machine(machine: dict[str, Any]) -> str:
     return (
         f"Measured {machine['date']} at commit {machine['commit']}, "
-        f"load before {machine['load_before']:.2f}: "
+        f"load {machine['load_before']:.2f} before "
+        f"and {machine['load_after']:.2f} after: "
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
         f"Linux {machine['kernel']}, {machine['engine']}, Python {machine['python']}, "
         f"ledgers on {machine['file_system']}."
