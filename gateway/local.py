@@ -1,8 +1,6 @@
 """The gateway in this process: the one place where its parts are put together."""
 
 import asyncio
-import getpass
-import os
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +22,7 @@ from .lasting import in_thread, to_its_end
 from .ledger.recovery import recover
 from .ledger.store import Ledger
 from .machinery import Machinery
+from .principal import current_principal
 from .schemas import AgentSpec
 from .session import LocalSession
 from .settings import Settings
@@ -234,11 +233,3 @@ def decision_point(policy: OperatorPolicy) -> DecisionPoint:
     if policy.rego is not None:
         bundle = bundle.with_directory(policy.rego)
     return DecisionPoint(RegorusEngine(bundle))
-
-
-def current_principal() -> str:
-    """The person, as the ledger names them, in whose name this process acts."""
-    try:
-        return f"user:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return f"uid:{os.getuid()}"

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from trilemma.gateway.ledger.store import Ledger
-from trilemma.gateway.local import current_principal
+from trilemma.gateway.principal import current_principal
 from trilemma.gateway.settings import Settings
 from trilemma.gateway.workspaces.changes import printable
 from trilemma.gateway.workspaces.opening import Origin

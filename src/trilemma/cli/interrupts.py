@@ -29,6 +29,9 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         for number in _SIGNALS:
+            # nohup asked to go on without a terminal.
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue
             self._before[number] = signal.signal(number, self._on_signal)
         return self
 

@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any, Self
 
-from trilemma.cli.layers import Kept
+from trilemma.cli.failure import describe, status_of
+from trilemma.cli.kept import Kept
 from trilemma.policy.capability import ordered
 from trilemma.result import Result
 from trilemma.subagents.events import Event, StepFinished
@@ -58,6 +59,11 @@ def result_object(result: Result, kept: Kept | None) -> dict[str, Any]:
         "denials": [asdict(denial) for denial in result.denials],
         "layer": asdict(kept) if kept else None,
     }
+
+
+def print_error(error: Exception) -> None:
+    """Print the error object, which is the last line where there is no result."""
+    _print({"event": "error", "error": describe(error), "status": int(status_of(error))})
 
 
 def _print(value: dict[str, Any]) -> None:

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from trilemma.cli import phrases, timeline
 from trilemma.cli.escape import block, line
+from trilemma.cli.kept import Kept
 from trilemma.cli.lamps import lamps
-from trilemma.cli.layers import Kept
 from trilemma.cli.progress import Progress
 from trilemma.result import Result
 from trilemma.subagents.events import Event, SessionOpened, ToolDenied, ToolReturned

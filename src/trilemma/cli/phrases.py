@@ -1,6 +1,7 @@
 """The words that views share: costs, reasons, endings."""
 
-from trilemma.cli.layers import Kept
+from trilemma.cli.escape import line
+from trilemma.cli.kept import Kept
 from trilemma.inference.messages import Usage
 from trilemma.policy.reasons import meaning
 from trilemma.result import Result
@@ -13,9 +14,9 @@ def cost(usage: Usage) -> str:
     return f"${usage.cost_usd:.4f}" if usage.cost_usd else "no cost"
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, nouns: str = "") -> str:
     """``1 step``, ``2 steps``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {nouns or noun + 's'}"
 
 
 def duration(seconds: float) -> str:
@@ -49,9 +50,11 @@ def next_command(kept: Kept | None) -> str:
     """What a person does with the changes."""
     if kept is None:
         return "no changes to the workspace"
+    if kept.problem:
+        return f"layer {kept.layer} cannot be looked at: {line(kept.problem)}"
     text = f"layer {kept.layer} holds {counted(kept.changes, 'change')}"
     if kept.run_by_themselves:
         text += f", {kept.run_by_themselves} of them to what runs by itself"
     if kept.refused:
-        text += f", and {counted(kept.refused, 'entry').replace('entrys', 'entries')} never applied"
+        text += f", and {counted(kept.refused, 'entry', 'entries')} never applied"
     return f"{text}; look: trilemma workspace diff {kept.layer}"

@@ -6,7 +6,7 @@ from typing import Self
 
 from trilemma.cli import phrases, timeline
 from trilemma.cli.escape import block, line
-from trilemma.cli.layers import Kept
+from trilemma.cli.kept import Kept
 from trilemma.cli.progress import Progress
 from trilemma.result import Result
 from trilemma.subagents.events import Event, SessionOpened, ToolDenied, ToolReturned

@@ -8,6 +8,7 @@ from trilemma.cli.approvals import Terminal
 from trilemma.cli.asking import has_terminal
 from trilemma.cli.failure import Exit, Stop
 from trilemma.cli.interrupts import Interrupts
+from trilemma.cli.jsonview import print_error
 from trilemma.cli.layers import keep
 from trilemma.cli.views import View, choose
 from trilemma.client import Client
@@ -38,6 +39,14 @@ class Run:
         Raises:
             TrilemmaError, Stop: it could not be run to an end; nothing is left behind.
         """
+        try:
+            return self._to_the_end()
+        except Exception as error:
+            if self.json:
+                print_error(error)
+            raise
+
+    def _to_the_end(self) -> Exit:
         spec = load_agent(self.agent)
         task = _task(self.task)
         with Interrupts() as interrupts:

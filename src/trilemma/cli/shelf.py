@@ -14,7 +14,7 @@ from trilemma.cli.escape import line
 from trilemma.cli.failure import Exit, Stop
 from trilemma.cli.phrases import counted
 from trilemma.gateway.ledger.store import Ledger
-from trilemma.gateway.local import current_principal
+from trilemma.gateway.principal import current_principal
 from trilemma.gateway.settings import Settings
 from trilemma.gateway.workspaces.changes import Changes, printable
 from trilemma.gateway.workspaces.layers import Layer

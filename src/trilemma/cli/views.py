@@ -4,7 +4,7 @@ import sys
 from contextlib import AbstractContextManager
 from typing import Protocol, Self
 
-from trilemma.cli.layers import Kept
+from trilemma.cli.kept import Kept
 from trilemma.result import Result
 from trilemma.subagents.events import Event
 

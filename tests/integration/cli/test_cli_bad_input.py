@@ -1,5 +1,6 @@
 """Everything that can be wrong gives one clear line, a status, and leaves nothing behind."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -41,6 +42,13 @@ def test_a_missing_agent_is_named(alone: Cli) -> None:
     ended = alone("run", "nothing.yaml", RAN)
     assert ended.status == 2
     assert "'nothing.yaml'" in ended.line
+
+
+def test_programs_get_the_error_as_json(alone: Cli) -> None:
+    ended = alone("run", "nothing.yaml", RAN, "--json")
+    error = json.loads(ended.out)
+    assert (error["event"], error["status"], ended.status) == ("error", 2, 2)
+    assert "'nothing.yaml'" in error["error"]
 
 
 def test_an_outside_model_without_a_contract_is_refused(alone: Cli, agent: str) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,14 @@ def test_help_is_quick_and_names_every_command(alone: Cli) -> None:
     assert ended.status == 0
     for name in ("run", "ps", "stop", "why", "audit", "workspace", "image", "clean", "doctor"):
         assert f"\n  {name} " in ended.out
+
+
+def test_commands_are_known_before_anything_heavy_is_loaded() -> None:
+    code = "import sys, trilemma.cli.app; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"docker", "sqlalchemy", "pydantic", "litellm", "regorus"} & set(loaded)
 
 
 def test_a_command_that_does_not_exist_is_a_usage_error(alone: Cli) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Cli
+from .conftest import Cli, eventually
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
 
@@ -64,6 +64,18 @@ def test_a_layer_can_be_continued(cli: Cli, agent: str, folder: Path) -> None:
     assert cli("workspace", "discard", layer, "--yes").status == 0
     assert cli("workspace", "diff", layer).status == 1
     assert sorted(p.name for p in folder.iterdir()) == ["note.txt"]
+
+
+def test_the_answer_survives_a_folder_that_is_gone(
+    cli: Cli, agent: str, folder: Path, tmp_path: Path
+) -> None:
+    process = cli.start("run", agent, 'CALL run_code {"language": "shell", "code": "sleep 2"}')
+    eventually(lambda: "workspace.opened" in cli("audit", "show").out)
+    folder.rename(tmp_path / "moved")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "I made 1 call" in out
+    assert "cannot be looked at" in err
 
 
 def test_a_limit_ends_with_its_own_status(cli: Cli, agent: str) -> None:

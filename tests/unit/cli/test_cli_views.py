@@ -8,8 +8,8 @@ from rich.console import Console
 
 from trilemma.cli import phrases, timeline
 from trilemma.cli.jsonview import JsonView
+from trilemma.cli.kept import Kept
 from trilemma.cli.lamps import lamps
-from trilemma.cli.layers import Kept
 from trilemma.cli.liveview import LiveView
 from trilemma.cli.plainview import PlainView
 from trilemma.cli.progress import Progress
@@ -109,6 +109,7 @@ def test_json_lines_hold_everything_and_end_with_the_result(
         "changes": 2,
         "run_by_themselves": 1,
         "refused": 1,
+        "problem": "",
     }
 
 
