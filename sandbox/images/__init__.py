@@ -4,10 +4,10 @@ Nothing here names a mirror: Debian's packages come from where the host's apt ge
 apt of the Dockerfile's first stage), Python's from where pip gets them.
 """
 
-from .build import ensure, find
+from .build import ensure, find, remove_old
 from .identity import ImageId
 from .inventory import Inventory, audit
 from .packages import with_packages
 from .rootfs.recipe import Kind
 
-__all__ = ["ImageId", "Inventory", "Kind", "audit", "ensure", "find", "with_packages"]
+__all__ = ["ImageId", "Inventory", "Kind", "audit", "ensure", "find", "remove_old", "with_packages"]

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
 from trilemma.errors import SandboxError
 
@@ -9,7 +10,7 @@ from .archive import Layer, configuration, stream
 from .cache import interpreter, locked, system
 from .dockerfile import build_with_engine, kind_plan
 from .engine import ImageEngine, Progress, engine
-from .identity import TOOLHOST, ImageId, image_identity, tag
+from .identity import LABEL, TOOLHOST, ImageId, image_identity, tag
 from .rootfs.assemble import toolhost_layer
 from .rootfs.recipe import Kind
 from .rootfs.sources import debian_sources
@@ -39,6 +40,14 @@ def ensure(kind: Kind, progress: Progress = print, *, refresh: bool = False) -> 
     """
     found = None if refresh else find(kind)
     return found or _build(kind, progress, refresh=refresh)
+
+
+def remove_old() -> int:
+    """Remove images of other versions, and of package lists, that no container uses."""
+    with engine() as client:
+        names = [(tag(kind, image_identity(kind)), image_identity(kind)) for kind in get_args(Kind)]
+        kept = [client.find(*name) for name in names]
+        return client.remove(label=LABEL, kept=[image for image in kept if image])
 
 
 def _build(kind: Kind, progress: Progress, *, refresh: bool) -> ImageId:

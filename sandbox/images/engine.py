@@ -1,17 +1,19 @@
 """What the engine is asked about images; none of its exceptions leaves this file."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import os
+import socket
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import docker
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound
 from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException
 
 from trilemma.errors import EngineMissing, ImageMissing, SandboxError
 
-from .identity import LABEL, ImageId
+from .identity import LABEL, STAGE, ImageId
 
 Progress = Callable[[str], None]
 """Is told, in a few words, what is being done."""
@@ -56,12 +58,26 @@ class ImageEngine:
         lines: Iterator[Mapping[str, str]] = self._api.build(
             fileobj=context, custom_context=True, rm=True, forcerm=True, decode=True, **options
         )
-        for line in lines:
-            if "error" in line:
-                raise SandboxError(f"the engine cannot build the image: {line['error'].strip()}")
-            text = line.get("stream", "").strip()
-            if text.startswith("Step "):
-                progress(text)
+        try:
+            for line in lines:
+                _follow(line, progress)
+        finally:
+            self.remove(label=STAGE, dangling=True)
+
+    def remove(self, *, label: str, dangling: bool = False, kept: Collection[str] = ()) -> int:
+        """Remove images with a label; one that a container uses stays. Gives how many went."""
+        filters = {"label": label, "dangling": dangling}
+        found = [each for each in self._api.images(filters=filters) if each["Id"] not in kept]
+        return sum(self._removed(each) for each in found)
+
+    def _removed(self, image: Mapping[str, Any]) -> bool:
+        names = [name for name in image.get("RepoTags") or [] if name != "<none>:<none>"]
+        try:
+            for name in names or [image["Id"]]:
+                self._api.remove_image(name)
+        except APIError:
+            return False
+        return True
 
     def save(self, image: ImageId) -> Iterator[bytes]:
         """An image as an archive."""
@@ -73,8 +89,9 @@ class ImageEngine:
 def engine() -> Iterator[ImageEngine]:
     """A connection to the engine that the environment names; what it raises becomes ours."""
     try:
+        _knock(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
         api = docker.APIClient(version="auto", timeout=600, **kwargs_from_env())
-    except (DockerException, RequestException) as error:
+    except (DockerException, RequestException, OSError) as error:
         raise EngineMissing(
             "no container engine answers: install Docker (Debian: apt-get install docker.io), "
             f"start it, and try again ({_short(error)})"
@@ -85,6 +102,21 @@ def engine() -> Iterator[ImageEngine]:
         raise SandboxError(f"the container engine failed: {_short(error)}") from error
     finally:
         api.close()
+
+
+def _knock(address: str) -> None:
+    """See that a local engine listens; the SDK would leave its socket open where none does."""
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as knocking:
+            knocking.connect(address.removeprefix("unix://"))
+
+
+def _follow(line: Mapping[str, str], progress: Progress) -> None:
+    if "error" in line:
+        raise SandboxError(f"the engine cannot build the image: {line['error'].strip()}")
+    text = line.get("stream", "").strip()
+    if text.startswith("Step "):
+        progress(text)
 
 
 def _short(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import NewType
+from typing import Literal, NewType
 
 from .rootfs.assemble import toolhost_files
 from .rootfs.recipe import Kind
@@ -19,6 +19,9 @@ _CONFIG_VERSION = "1"
 LABEL = "dev.trilemma.image"
 """The label that carries an image's identity."""
 
+STAGE = "dev.trilemma.stage"
+"""The label of what a build leaves behind (the Dockerfiles' first stage)."""
+
 
 def system_identity(kind: Kind) -> str:
     """Identity of Debian's part: the recipe and the code that follows it."""
@@ -31,7 +34,7 @@ def image_identity(kind: Kind) -> str:
     return _hash(system_identity(kind) + _CONFIG_VERSION, toolhost_files(TOOLHOST))
 
 
-def tag(kind: Kind, identity: str) -> str:
+def tag(kind: Kind | Literal["packages"], identity: str) -> str:
     """The name under which the engine keeps an image. Sandboxes use its id, never this."""
     return f"trilemma-{kind}:{identity[:16]}"
 

@@ -38,7 +38,7 @@ def with_packages(
     with locked() as folder, engine() as client:
         lock = _lock(wanted, folder, progress, refresh=refresh)
         identity = _hash(image_identity("code") + lock.read_text())
-        name = tag("code", identity)
+        name = tag("packages", identity)
         found = client.find(name, identity)
         if found:
             return found
