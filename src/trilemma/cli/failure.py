@@ -7,6 +7,7 @@
 | 2 | the command, the agent or the policy is written wrong |
 | 3 | refused by policy before the first step |
 | 4 | stopped by a limit of the run |
+| 5 | the agent came to its end, but its last tool call failed |
 | 130 | interrupted, or ended by ``trilemma stop`` |
 """
 
@@ -32,6 +33,7 @@ class Exit(IntEnum):
     USAGE = 2
     REFUSED = 3
     LIMIT = 4
+    CALL_FAILED = 5
     INTERRUPTED = 130
 
 

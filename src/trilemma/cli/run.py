@@ -23,7 +23,8 @@ def command(
 
     The answer goes to standard output, everything else to standard error. Ends with 0 when the
     agent is done, 2 where something is written wrong, 3 when policy refuses the run before its
-    first step, 4 when a limit stops it, 130 on Ctrl-C, and 1 on any other error.
+    first step, 4 when a limit stops it, 5 when its last tool call failed, 130 on Ctrl-C, and 1 on
+    any other error.
     """
     from trilemma.cli.running import Run
 

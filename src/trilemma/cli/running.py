@@ -19,8 +19,23 @@ from trilemma.gateway.schemas import AgentSpec
 from trilemma.gateway.settings import Settings
 from trilemma.result import Result
 from trilemma.sandbox import images
+from trilemma.subagents.events import Event, ToolDenied, ToolReturned
 
 _LONGEST_TASK = 4 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class LastCall:
+    """Whether the last tool call of a run failed. A denied one did not fail: the gate worked."""
+
+    failed: bool = False
+
+    def on_event(self, event: Event) -> None:
+        """Take note of an event."""
+        if isinstance(event, ToolReturned):
+            self.failed = not event.ok
+        elif isinstance(event, ToolDenied):
+            self.failed = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +68,15 @@ class Run:
             gateway = LocalGateway.start(self._settings())
             try:
                 view = choose(spec.name, spec.model, json=self.json)
-                result = self._watched(spec, task, gateway, interrupts, view)
+                last = LastCall()
+                result = self._watched(spec, task, gateway, interrupts, view, last)
                 kept = keep(gateway, result, self.layer)
             finally:
                 gateway.end()
             view.show(result, kept)
-        return Exit.DONE if result.ok else Exit.LIMIT
+        if not result.ok:
+            return Exit.LIMIT
+        return Exit.CALL_FAILED if last.failed else Exit.DONE
 
     def _settings(self) -> Settings:
         settings = Settings.from_environment()
@@ -73,12 +91,18 @@ class Run:
         gateway: LocalGateway,
         interrupts: Interrupts,
         view: View,
+        last: LastCall,
     ) -> Result:
         _see_images(spec)
         # Without a terminal, what needs approval is denied.
         terminal = Terminal(view) if has_terminal() and not self.json else None
+
+        def on_event(event: Event) -> None:
+            last.on_event(event)
+            view.on_event(event)
+
         work = Client(gateway).run(
-            spec, task, layer=self.layer, approve=terminal, on_event=view.on_event
+            spec, task, layer=self.layer, approve=terminal, on_event=on_event
         )
         try:
             with view:

@@ -120,6 +120,7 @@ def test_a_result_that_is_too_large_never_reaches_the_model(
     path = Path(agent)
     path.write_text(path.read_text().replace("[read_file,", "[{module: tools.py}, read_file,"))
     ended = cli("run", agent, "CALL flood {}")
+    assert ended.status == 5
     assert "result_too_large" in ended.err
     assert "canarycanary" not in ended.out
     assert len(ended.out) < 10_000
