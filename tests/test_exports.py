@@ -37,7 +37,7 @@ def test_exported_errors_are_the_ones_of_the_errors_module() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match=r"has no attribute 'agents'$"):
-        _ = trilemma.agents  # type: ignore[attr-defined]
+        _ = trilemma.agents
 
 
 def test_star_import_gives_the_public_face() -> None:

@@ -58,8 +58,8 @@ def tracked() -> set[str]:
     files = [p for q in face for p in ([q] if q.is_file() else q.rglob("*")) if p.is_file()]
     found = {p.relative_to(ROOT / "src").as_posix() for p in files}
     for folder in FOLDERS:
-        files = (p for p in (ROOT / folder).rglob("*") if p.is_file())
-        found |= {f"trilemma/{p.relative_to(ROOT).as_posix()}" for p in files}
+        own = (p for p in (ROOT / folder).rglob("*") if p.is_file())
+        found |= {f"trilemma/{p.relative_to(ROOT).as_posix()}" for p in own}
     return {path for path in found if "__pycache__" not in path}
 
 

@@ -131,7 +131,7 @@ python3 -c 'import ssl; assert ssl.create_default_context().get_ca_certs()'
 def test_an_image_runs_nothing_by_itself_and_never_as_root(
     kind: Kind, api: docker.APIClient
 ) -> None:
-    config = api.inspect_image(ensure(kind, quiet))["Config"]
+    config = api.inspect_image(ensure(kind, quiet))["Config"]  # type: ignore[no-untyped-call]
     for field in ("Cmd", "Entrypoint", "Healthcheck", "OnBuild", "Volumes", "ExposedPorts"):
         assert not config.get(field)
     assert config["User"] == "64101:64101"
