@@ -39,7 +39,7 @@ environment() {
 python_venv() {
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
         { can_install && install_debian python3; } || fail "Python 3.11 or newer is needed"
-    python3 -m venv .venv 2>/dev/null && return
+    python3 -m venv .venv >/dev/null 2>&1 && return
     rm -rf .venv
     can_install || fail "python3 -m venv does not work; on Debian: apt-get install python3-venv"
     install_debian python3-venv
