@@ -76,7 +76,7 @@ def mount_rules(settings: Settings) -> tuple[_MountRule, ...]:
     noexec = () if settings.spec.exec is Exec.FREE else ("noexec",)
     rules = [
         _MountRule("/", None, ("ro",)),
-        _MountRule("/proc", "proc", ("nosuid", "nodev", "noexec")),
+        _MountRule("/proc", "proc", ("ro", "nosuid", "nodev", "noexec")),
         _MountRule("/proc/sys", "proc", ("ro",)),
         _MountRule("/sys", "tmpfs", ("ro",)),
         _MountRule("/dev", "tmpfs", ("nosuid",)),

@@ -14,6 +14,7 @@ _SHM_EXEC, _IPC_RMID = 0o100000, 0
 _PAGE, _WRITABLE, _EXECUTABLE = 4096, 3, 5
 _MAP_PRIVATE, _MAP_ANONYMOUS = 0x02, 0x20
 _PTRACE_ATTACH = 16
+_PR_SET_DUMPABLE = 4
 _AF_VSOCK, _AF_PACKET, _AF_NETLINK, _AF_ALG = 40, 17, 16, 38
 
 
@@ -40,6 +41,7 @@ def of_profile(settings: Settings) -> list[Attempt]:
         Attempt("map a scratch file executable", not free, _map_scratch_file),
         Attempt("make memory executable afterwards", not free, _protect_executable),
         Attempt("make readable memory executable", True, _imply_executable),
+        Attempt("write over executable memory", True, _overwrite_code),
         Attempt("attach executable shared memory", not free, _shared_executable),
         Attempt("start another process", not free, _fork),
         # Internet.
@@ -56,6 +58,7 @@ def of_profile(settings: Settings) -> list[Attempt]:
         # Files.
         Attempt("write outside scratch", True, lambda: _write("/trilemma-selftest")),
         Attempt("write scratch", False, lambda: _write(f"{SCRATCH}/.trilemma-selftest")),
+        Attempt("give a file its owner's rights", True, _set_user_id),
         Attempt("open the workspace", settings.workspace == "none", _open_workspace),
         Attempt("write the workspace", settings.workspace != "rw", _write_workspace),
         # The tool host and the kernel.
@@ -104,6 +107,12 @@ def _imply_executable() -> None:
     kernel.syscall("personality", _READ_IMPLIES_EXEC)
 
 
+def _overwrite_code() -> None:
+    # A process may make itself dumpable; then the file is its own.
+    kernel.prctl(_PR_SET_DUMPABLE, 1)
+    os.close(os.open("/proc/self/mem", os.O_WRONLY | os.O_CLOEXEC))
+
+
 def _shared_executable() -> None:
     segment = kernel.syscall("shmget", 0, _PAGE, 0o700)
     try:
@@ -132,6 +141,15 @@ def _other_interface() -> None:
 def _write(path: str) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     os.unlink(path)
+
+
+def _set_user_id() -> None:
+    path = f"{SCRATCH}/.trilemma-set-id"
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    try:
+        os.chmod(path, 0o4700)
+    finally:
+        os.unlink(path)
 
 
 def _open_workspace() -> None:

@@ -98,6 +98,7 @@ def _run(entry: dict[str, Any], arguments: dict[str, Any], context: Context) -> 
         return catalog.run(entry["name"], arguments, context)
     from . import modules
 
+    kernel.install_filter(lock.module_lock())
     if entry["kind"] == "module":
         return modules.call(entry["module"], entry["function"], arguments, context)
     return modules.describe(arguments, context)

@@ -189,6 +189,7 @@ def configure(control: socket.socket, reader: FrameReader) -> Settings:
     kernel.give_up_privileges()
     kernel.install_filter(lock.host_lock(settings.exec, settings.egress))
     lock.call_lock(settings.exec)
+    lock.module_lock()
     # Children are forked off this heap: a collection in one would copy all its pages.
     gc.collect()
     gc.freeze()

@@ -17,7 +17,32 @@ _ALL = 0xFFFFFFFF
 _PAIR = Test(1, 0xF, _SOCK_STREAM, equal=False)
 """A datagram pair can be pointed at any socket file afterwards; a stream pair cannot."""
 
+_SET_ID = 0o6000
+_CREATES = 0o20000100
+"""O_CREAT, and what sets O_TMPFILE apart from O_DIRECTORY: elsewhere the mode is not read."""
+
+NO_SET_ID = (
+    *(
+        Rule(call, tests=(Test(place, _SET_ID, 0, equal=False),))
+        for call, place in (("chmod", 1), ("fchmod", 1), ("fchmodat", 2), ("fchmodat2", 2))
+    ),
+    Rule("creat", tests=(Test(1, _SET_ID, 0, equal=False),)),
+    *(
+        Rule(
+            call,
+            tests=(Test(flags, _CREATES, 0, equal=False), Test(flags + 1, _SET_ID, 0, equal=False)),
+        )
+        for call, flags in (("open", 1), ("openat", 2))
+    ),
+)
+"""On the host a file of a mounted folder runs with its owner's rights, and that may be root."""
+
+NO_HIDDEN_MODES = (Rule("openat2", errno.ENOSYS),)
+"""It takes its mode from memory, where no filter reads. Our own file tools use it, with a fixed
+mode; what others wrote goes back to openat."""
+
 ALWAYS = (
+    *NO_SET_ID,
     *map(Rule, ("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise")),
     *map(Rule, ("pidfd_getfd", "kcmp", "userfaultfd", "perf_event_open", "bpf")),
     *map(Rule, ("add_key", "request_key", "keyctl", "unshare", "setns", "modify_ldt", "uselib")),
@@ -77,7 +102,7 @@ def host_lock(exec_mode: str, egress: str) -> bytes:
         return assemble((*ALWAYS, *NO_SOCKETS, *NO_NEW_CODE, *NO_MAPPED_CODE, *NO_EXEC))
     if exec_mode == "once":
         return assemble((*ALWAYS, *NO_SOCKETS, *map(Rule, ("memfd_create", "memfd_secret"))))
-    return assemble((*ALWAYS, *_families(egress)))
+    return assemble((*ALWAYS, *NO_HIDDEN_MODES, *_families(egress)))
 
 
 @functools.cache
@@ -91,6 +116,12 @@ def call_lock(exec_mode: str) -> bytes:
     return assemble((*ALONE, *NO_SOCKETS, *NO_NEW_CODE, *NO_MAPPED_CODE, *NO_EXEC))
 
 
+@functools.cache
+def module_lock() -> bytes:
+    """What a shipped module is refused beyond the lock of its call's child."""
+    return assemble(NO_HIDDEN_MODES)
+
+
 def command_lock() -> bytes:
     """The further lock of a vetted command: each execve asks, and only the first is let through.
 
@@ -98,7 +129,13 @@ def command_lock() -> bytes:
     lie on mounts without execution.
     """
     return assemble(
-        (*NO_NEW_CODE, *NO_ANONYMOUS_CODE, Rule("execve", NOTIFY), Rule("execveat", NOTIFY))
+        (
+            *NO_NEW_CODE,
+            *NO_ANONYMOUS_CODE,
+            *NO_HIDDEN_MODES,
+            Rule("execve", NOTIFY),
+            Rule("execveat", NOTIFY),
+        )
     )
 
 

@@ -18,6 +18,7 @@ _EVERYWHERE = {
     "process_madvise": 440,
     "memfd_secret": 447,
     "process_mrelease": 448,
+    "fchmodat2": 452,
     "setxattrat": 463,
     "removexattrat": 466,
 }
@@ -27,14 +28,17 @@ NEWEST = 469
 
 # fmt: off
 _X86_64 = {
-    "mmap": 9, "mprotect": 10, "ioctl": 16, "shmget": 29, "shmat": 30, "shmctl": 31, "socket": 41,
+    "open": 2, "mmap": 9, "mprotect": 10, "ioctl": 16, "shmget": 29, "shmat": 30, "shmctl": 31,
+    "socket": 41,
     "connect": 42, "accept": 43, "bind": 49, "listen": 50, "socketpair": 53, "clone": 56,
-    "fork": 57, "vfork": 58, "execve": 59, "kill": 62, "fcntl": 72, "ptrace": 101,
+    "fork": 57, "vfork": 58, "execve": 59, "kill": 62, "fcntl": 72,
+    "creat": 85, "chmod": 90, "fchmod": 91, "ptrace": 101,
     "rt_sigqueueinfo": 129, "uselib": 134, "personality": 135, "setpriority": 141,
     "sched_setparam": 142, "sched_setscheduler": 144, "modify_ldt": 154, "mount": 165,
     "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "removexattr": 197,
     "lremovexattr": 198, "fremovexattr": 199, "tkill": 200, "sched_setaffinity": 203,
-    "tgkill": 234, "add_key": 248, "request_key": 249, "keyctl": 250, "ioprio_set": 251,
+    "tgkill": 234, "add_key": 248, "request_key": 249, "keyctl": 250,
+    "ioprio_set": 251, "openat": 257, "fchmodat": 268,
     "unshare": 272, "accept4": 288, "rt_tgsigqueueinfo": 297, "perf_event_open": 298,
     "prlimit64": 302, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311,
     "kcmp": 312, "sched_setattr": 314, "seccomp": 317, "memfd_create": 319, "bpf": 321,
@@ -43,6 +47,7 @@ _X86_64 = {
 _AARCH64 = {
     "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15,
     "fremovexattr": 16, "fcntl": 25, "ioctl": 29, "ioprio_set": 30, "mount": 40,
+    "fchmod": 52, "fchmodat": 53, "openat": 56,
     "personality": 92, "unshare": 97, "ptrace": 117, "sched_setparam": 118,
     "sched_setscheduler": 119, "sched_setaffinity": 122, "kill": 129, "tkill": 130,
     "tgkill": 131, "rt_sigqueueinfo": 138, "setpriority": 140, "shmget": 194,
@@ -61,7 +66,7 @@ NUMBERS = {"x86_64": _X86_64 | _EVERYWHERE, "aarch64": _AARCH64 | _EVERYWHERE}
 
 ABSENT = {
     "x86_64": frozenset[str](),
-    "aarch64": frozenset({"fork", "vfork", "uselib", "modify_ldt"}),
+    "aarch64": frozenset({"fork", "vfork", "uselib", "modify_ldt", "open", "creat", "chmod"}),
 }
 """Calls a machine does not have at all; a rule that names one has nothing to refuse there."""
 

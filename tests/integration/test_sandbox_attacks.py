@@ -30,7 +30,8 @@ PROFILES = [
 
 ALWAYS_REFUSED = """
     raw_socket packet_socket netlink_socket vsock_socket alg_socket resolve
-    make_device make_fifo make_socket_file mark
+    make_device make_fifo make_socket_file mark overwrite_code
+    set_user_id set_user_id_at_birth set_user_id_unseen
     trace read_memory read_descriptors become_root mount user_namespace join_namespace change_root
     ring keys page_faults program_kernel file_handle write_root write_kernel_setting see_hardware
     kill_first more_files connect connect_planted send_planted
@@ -117,6 +118,9 @@ ARGUMENTS = {
     "make_fifo": "/tmp/fifo",
     "make_socket_file": "/tmp/listening",
     "mark": "/tmp",
+    "set_user_id": "/tmp/set-id",
+    "set_user_id_at_birth": "/tmp/set-id-at-birth",
+    "set_user_id_unseen": "/tmp/set-id-unseen",
     "exec_copy": "/tmp/copy",
     "load_library": "/tmp/library.so",
     "connect_planted": "/tmp/none",

@@ -99,6 +99,10 @@ def visible_hardware(config: Config) -> None:
     config["HostConfig"]["MaskedPaths"] = []
 
 
+def writable_proc(config: Config) -> None:
+    config["HostConfig"]["ReadonlyPaths"] = []
+
+
 def more_open_files(config: Config) -> None:
     config["HostConfig"]["Ulimits"] = [{"Name": "nofile", "Soft": 8192, "Hard": 8192}]
 
@@ -111,6 +115,9 @@ def more_open_files(config: Config) -> None:
         ("map_code", "", nothing),
         ("protect_code", "", nothing),
         ("unix_socket", "", nothing),
+        ("set_user_id", "/tmp/set-id", nothing),
+        ("set_user_id_at_birth", "/tmp/set-id", nothing),
+        ("set_user_id_unseen", "/tmp/set-id", nothing),
     ],
 )
 def test_without_the_lock_of_the_tool_host(
@@ -141,6 +148,7 @@ def test_without_the_lock_of_the_tool_host(
         ("become_root", "", administrator),
         ("write_root", "", writable_root),
         ("see_hardware", "", visible_hardware),
+        ("overwrite_code", "", writable_proc),
         ("more_files", "", more_open_files),
     ],
 )

@@ -117,6 +117,22 @@ def make_socket_file(argument: str) -> None:
         listening.bind(argument)
 
 
+def set_user_id(argument: str) -> None:
+    """A program that runs with its owner's rights on the host."""
+    os.close(os.open(argument, os.O_CREAT | os.O_WRONLY, 0o755))
+    os.chmod(argument, 0o4755)
+
+
+def set_user_id_at_birth(argument: str) -> None:
+    os.close(os.open(argument, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o4755))
+
+
+def set_user_id_unseen(argument: str) -> None:
+    """With the mode in memory, where no filter reads it."""
+    how = (ctypes.c_uint64 * 3)(os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o4755, 0)
+    call(437, -100, argument.encode(), how, 24)
+
+
 def mark(argument: str) -> None:
     os.setxattr(argument, "user.trilemma.workspace", b"mine")
 
@@ -159,6 +175,20 @@ def map_code(argument: str) -> None:
 def protect_code(argument: str) -> None:
     memory = mmap.mmap(-1, 4096)
     call(10, ctypes.addressof(ctypes.c_char.from_buffer(memory)), 4096, 5)
+
+
+def overwrite_code(argument: str) -> None:
+    """Native code in memory that is executable already, written through this process's own file."""
+    LIBC.prctl(4, 1, 0, 0, 0)
+    address = ctypes.cast(LIBC.getppid, ctypes.c_void_p).value or 0
+    returns_42 = {
+        "x86_64": b"\xb8\x2a\0\0\0\xc3",  # mov eax, 42; ret
+        "aarch64": b"\x40\x05\x80\x52\xc0\x03\x5f\xd6",  # mov w0, #42; ret
+    }
+    memory = os.open("/proc/self/mem", os.O_RDWR)
+    os.pwrite(memory, returns_42[os.uname().machine], address)
+    if LIBC.getppid() != 42:
+        raise OSError("it did not run")
 
 
 def load_library(argument: str) -> None:

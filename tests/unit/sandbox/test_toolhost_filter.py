@@ -1,6 +1,7 @@
 """The lock as the kernel would run it: the programs themselves, interpreted here."""
 
 import errno
+import os
 import struct
 
 import pytest
@@ -119,6 +120,30 @@ def test_no_sandbox_can_reach_into_processes_or_namespaces(mode: str) -> None:
     for bit in (17, *range(25, 31)):
         assert refused(program, "clone", 1 << bit | 17)
     assert not refused(program, "clone", 17)
+
+
+@pytest.mark.parametrize("mode", ["never", "once", "free"])
+@given(st.integers(0, 0o7777))
+def test_no_file_runs_with_its_owners_rights(mode: str, permissions: int) -> None:
+    program, gives = lock.host_lock(mode, "none"), bool(permissions & 0o6000)
+    assert refused(program, "fchmod", 3, permissions) == gives
+    assert refused(program, "fchmodat", 3, 0, permissions) == gives
+    assert refused(program, "fchmodat2", 3, 0, permissions) == gives
+    for creating in (os.O_CREAT | os.O_RDWR, os.O_TMPFILE | os.O_RDWR):
+        assert refused(program, "openat", 3, 0, creating, permissions) == gives
+    # Without them the kernel does not look at the mode, and it may be anything.
+    assert not refused(program, "openat", 3, 0, os.O_RDONLY | os.O_DIRECTORY, permissions)
+    if MACHINE == "x86_64":
+        assert refused(program, "chmod", 0, permissions) == gives
+        assert refused(program, "creat", 0, permissions) == gives
+        assert refused(program, "open", 0, os.O_CREAT, permissions) == gives
+
+
+@pytest.mark.parametrize(
+    "program", [lock.host_lock("free", "none"), lock.module_lock(), lock.command_lock()]
+)
+def test_no_mode_hides_in_memory(program: bytes) -> None:
+    assert refused(program, "openat2")
 
 
 @given(st.integers(0, 0xFFFFFFFE))

@@ -67,7 +67,7 @@ def good(settings: Settings) -> Evidence:
     )
     mounts = [
         mount("/", "overlay", "ro"),
-        mount("/proc", "proc", "rw", "nosuid", "nodev", "noexec"),
+        mount("/proc", "proc", "ro", "nosuid", "nodev", "noexec"),
         mount("/proc/sys", "proc", "ro", "nosuid", "nodev", "noexec"),
         mount("/dev", "tmpfs", "rw", "nosuid"),
         mount("/dev/shm", "tmpfs", "rw", "nosuid", "nodev", "noexec"),
