@@ -108,9 +108,7 @@ def test_a_wrong_declaration_names_what_is_wrong(fields: dict[str, Any], says: s
 
 
 def test_a_command_without_needs_counts_as_all_three() -> None:
-    bare = CommandTool(
-        command="bare", description="", executable="/usr/bin/true", sha256="0" * 64
-    )
+    bare = CommandTool(command="bare", description="", executable="/usr/bin/true", sha256="0" * 64)
     assert definition(bare).needs == ALL
     assert not definition(bare).facts.declared
 
