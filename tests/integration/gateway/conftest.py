@@ -118,9 +118,23 @@ class Origin:
     bodies: list[bytes] = field(default_factory=list)
     answers: dict[str, bytes] = field(default_factory=dict)
     """What a path returns; others return a greeting."""
+    redirects: dict[str, str] = field(default_factory=dict)
+    """Where a path leads instead."""
     arrived: threading.Event = field(default_factory=threading.Event)
     hold: threading.Event | None = None
     """Where set, nothing is answered until it is."""
+
+    def rule(self, host: str = "listed.example", **fields: Any) -> dict[str, Any]:
+        """An entry of an agent's list of hosts."""
+        return {"host": host, "ports": [self.port], "schemes": ["http"], **fields}
+
+    @property
+    def policy(self) -> str:
+        """What an operator writes so that this machine's own loopback can be reached."""
+        return (
+            f"egress:\n  private: ['127.0.0.1:{self.port}']\n"
+            "  hosts: {listed.example: 127.0.0.1, other.example: 127.0.0.1}\n"
+        )
 
     def url(self, path: str = "/", host: str = "listed.example") -> str:
         """The address of a path, by a name."""
@@ -136,7 +150,9 @@ def _handler(origin: Origin) -> type[BaseHTTPRequestHandler]:
             if origin.hold is not None:
                 origin.hold.wait(60)
             body = origin.answers.get(self.path, b"hello")
-            self.send_response(200)
+            self.send_response(302 if self.path in origin.redirects else 200)
+            if self.path in origin.redirects:
+                self.send_header("Location", origin.redirects[self.path])
             self.send_header("Content-Type", "text/plain")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -46,8 +46,7 @@ class World:
         return bool(outcome.ok)
 
     def internet_act(self) -> bool:
-        hosts = [{"host": "listed.example", "ports": [self.server.port], "schemes": ["http"]}]
-        session = self.gate.open("http_fetch", hosts=hosts)
+        session = self.gate.open("http_fetch", hosts=[self.server.rule()])
         return bool(session.call("http_fetch", url=self.server.url("/x")).ok)
 
     def code_act(self) -> bool:
@@ -80,10 +79,7 @@ class World:
 @pytest.fixture
 def world(gate: Make, origin: Make) -> World:
     server = origin()
-    policy = (
-        f"egress:\n  private: ['127.0.0.1:{server.port}']\n  hosts: {{listed.example: 127.0.0.1}}\n"
-    )
-    return World(gate(policy), server)
+    return World(gate(server.policy), server)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(Capability)), ids="-".join)
@@ -98,7 +94,7 @@ def test_the_third_is_refused_in_every_order(world: World, order: tuple[Capabili
 
 @pytest.mark.parametrize("second", ["http_fetch", "run_code"])
 def test_one_session_latches_as_well(world: World, second: str) -> None:
-    hosts = [{"host": "listed.example", "ports": [world.server.port], "schemes": ["http"]}]
+    hosts = [world.server.rule()]
     session = world.gate.open("read_file", "http_fetch", "run_code", files=True, hosts=hosts)
     calls: dict[str, dict[str, Any]] = {
         "http_fetch": {"url": world.server.url("/x")},

@@ -1,7 +1,9 @@
 """Every kind of tool, from the model's wish to its effect in a real container."""
 
 import hashlib
+import io
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,8 +46,8 @@ def test_code_runs_where_it_was_granted(gate: Make, folder: Path) -> None:
 
 def test_a_page_is_fetched_through_the_proxy(gate: Make, origin: Make) -> None:
     server = origin()
-    made = gate(_policy(server.port))
-    session = made.open("http_fetch", grants=["internet"], hosts=[_rule(server.port)])
+    made = gate(server.policy)
+    session = made.open("http_fetch", grants=["internet"], hosts=[server.rule()])
     assert "hello" in session.ok("http_fetch", url=server.url("/x"))
     assert server.paths == ["/x"]
 
@@ -92,9 +94,9 @@ def test_a_tool_that_does_not_fit_the_grants_is_not_offered_and_not_run(
     gate: Make, origin: Make
 ) -> None:
     server = origin()
-    made = gate(_policy(server.port))
+    made = gate(server.policy)
     session = made.open(
-        "read_file", "http_fetch", grants=["files"], files=True, hosts=[_rule(server.port)]
+        "read_file", "http_fetch", grants=["files"], files=True, hosts=[server.rule()]
     )
     assert [tool.name for tool in session.session.tools] == ["read_file"]
     outcome = session.call("http_fetch", url=server.url("/leak"))
@@ -105,9 +107,9 @@ def test_a_tool_that_does_not_fit_the_grants_is_not_offered_and_not_run(
 
 def test_sabotage_with_the_grant_the_same_call_arrives(gate: Make, origin: Make) -> None:
     server = origin()
-    made = gate(_policy(server.port))
+    made = gate(server.policy)
     session = made.open(
-        "http_fetch", grants=["files", "internet"], files=True, hosts=[_rule(server.port)]
+        "http_fetch", grants=["files", "internet"], files=True, hosts=[server.rule()]
     )
     session.ok("http_fetch", url=server.url("/leak"))
     assert server.paths == ["/leak"]
@@ -165,17 +167,6 @@ def test_a_computation_needs_nothing_and_has_nothing(gate: Make, folder: Path) -
     assert session.held == NONE
 
 
-def _policy(port: int) -> str:
-    return (
-        f"egress:\n  private: ['127.0.0.1:{port}']\n"
-        "  hosts: {listed.example: 127.0.0.1, other.example: 127.0.0.1}\n"
-    )
-
-
-def _rule(port: int) -> dict[str, Any]:
-    return {"host": "listed.example", "ports": [port], "schemes": ["http"]}
-
-
 def _head(image: str) -> dict[str, Any]:
     path = "/usr/bin/head"
     made = subprocess.run(
@@ -202,9 +193,6 @@ def _head(image: str) -> dict[str, Any]:
 
 
 def _only_member(archive: bytes) -> bytes:
-    import io
-    import tarfile
-
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         member = tar.extractfile(tar.getmembers()[0])
         assert member is not None

@@ -11,6 +11,7 @@ import pytest
 from trilemma.errors import CallTimeout, SandboxError, SandboxLost, SpecError
 from trilemma.gateway.calls import Calls, Run, call_id
 from trilemma.gateway.enforcement import Actor, Enforcement
+from trilemma.gateway.interface import ApprovalQuestion
 from trilemma.gateway.ledger.events import Event, Kind
 from trilemma.gateway.ledger.store import Ledger
 from trilemma.gateway.ledger.verify import verify
@@ -132,9 +133,12 @@ def test_arguments_that_a_person_saw_cannot_change_before_the_call(make: Any) ->
         return CallResult("")
 
     shown: list[str] = []
-    call = make(
-        run, tool("careful", "files"), approve=lambda q: bool(shown.append(q.arguments)) or True
-    )
+
+    def approve(question: ApprovalQuestion) -> bool:
+        shown.append(question.arguments)
+        return True
+
+    call = make(run, tool("careful", "files"), approve=approve)
     call("careful", path="ü\u202e")
     assert [json.loads(text) for text in shown] == ran == [{"path": "ü\u202e"}]
 
@@ -142,7 +146,12 @@ def test_arguments_that_a_person_saw_cannot_change_before_the_call(make: Any) ->
 def test_parallel_calls_of_one_session_never_use_three(make: Any, ledger: Ledger) -> None:
     tools = [tool("read", "files"), tool("fetch", "internet"), tool("shell", "code")]
     used: set[str] = set()
-    call = make(lambda t, *_: used.add(t.name) or CallResult(""), *tools)
+
+    def run(used_tool: ToolDefinition, *_: object) -> CallResult:
+        used.add(used_tool.name)
+        return CallResult("")
+
+    call = make(run, *tools)
     barrier = threading.Barrier(6)
 
     def act(name: str) -> None:
