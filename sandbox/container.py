@@ -48,7 +48,7 @@ MASKED_PATHS = (
 """More than Docker hides: a sandbox has no business with the host's hardware at all."""
 
 READ_ONLY_PATHS = ("/proc", "/proc/sys")
-"""All of it: through ``/proc/self/mem`` a process writes even to memory that is mapped executable."""
+"""All of it: ``/proc/self/mem`` writes even to memory that is mapped executable."""
 
 _SHM = {True: 16 * 1024 * 1024, False: 64 * 1024}
 _SCRATCH_FILES = 16_384

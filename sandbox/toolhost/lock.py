@@ -9,7 +9,7 @@ import functools
 
 from .bpf import NOTIFY, Rule, Test, assemble
 
-_PROT_EXEC, _MAP_ANONYMOUS = 4, 0x20
+_PROT_EXEC, _PROT_WRITE_EXEC, _MAP_ANONYMOUS = 4, 6, 0x20
 _CLONE_THREAD, _CLONE_NAMESPACES = 0x00010000, 0x7E020000
 _AF_UNIX, _AF_INET, _AF_INET6, _SOCK_STREAM = 1, 2, 10, 1
 _ALL = 0xFFFFFFFF
@@ -76,6 +76,8 @@ NO_NEW_CODE = (
 NO_MAPPED_CODE = (Rule("mmap", tests=(Test(2, _PROT_EXEC, _PROT_EXEC),)),)
 NO_ANONYMOUS_CODE = (
     Rule("mmap", tests=(Test(2, _PROT_EXEC, _PROT_EXEC), Test(3, _MAP_ANONYMOUS, _MAP_ANONYMOUS))),
+    # A private mapping of a library is executable and can be written over, where both are asked.
+    Rule("mmap", tests=(Test(2, _PROT_WRITE_EXEC, _PROT_WRITE_EXEC),)),
 )
 NO_EXEC = (Rule("execve"), Rule("execveat"))
 

@@ -139,6 +139,15 @@ def test_no_file_runs_with_its_owners_rights(mode: str, permissions: int) -> Non
         assert refused(program, "open", 0, os.O_CREAT, permissions) == gives
 
 
+def test_a_command_maps_libraries_but_never_to_write_over_them() -> None:
+    program, private, anonymous = lock.command_lock(), 2, 0x22
+    assert not refused(program, "mmap", 0, 4096, 1 | EXEC, private)
+    assert not refused(program, "mmap", 0, 4096, 1 | 2, private)
+    assert refused(program, "mmap", 0, 4096, 1 | 2 | EXEC, private)
+    assert refused(program, "mmap", 0, 4096, 1 | EXEC, anonymous)
+    assert refused(program, "mprotect", 0, 4096, 1 | EXEC)
+
+
 @pytest.mark.parametrize(
     "program", [lock.host_lock("free", "none"), lock.module_lock(), lock.command_lock()]
 )
