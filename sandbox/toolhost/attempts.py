@@ -139,7 +139,10 @@ def _other_interface() -> None:
 
 
 def _write(path: str) -> None:
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    # A name of its own: several sandboxes of one workspace may try at once, and an agent's code
+    # may have left anything at a name that can be foreseen.
+    path = f"{path}-{os.urandom(8).hex()}"
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     os.unlink(path)
 
 
