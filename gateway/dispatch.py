@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ..policy.capability import CapabilitySet
+from ..policy.capability import Capability, CapabilitySet
 from ..sandbox.base import (
     BuiltinEntry,
     CallError,
@@ -24,7 +24,9 @@ from .schemas import CommandTool
 from .tools import ToolDefinition
 
 _TUNNEL_SOCKET = "egress.sock"
-_KILL_AGAIN = 0.1
+KILL_AGAIN = 0.1
+"""Seconds after which a call that has not ended is killed once more."""
+_NO_FOLDER = "the tool works on files, and this agent has no workspace"
 _READERS = tuple(map(BuiltinEntry, ("list_files", "read_file", "search_files")))
 """Built-in tools that write nothing: they still work when the layer is full."""
 
@@ -60,6 +62,8 @@ class Dispatch:
         Raises:
             SandboxError: there is no such sandbox, or it was lost under the call.
         """
+        if Capability.FILES in tool.needs and self._plan.mount is None:
+            return CallResult(error=CallError("tool_error", _NO_FOLDER))
         spec = self._plan.spec(tool, given)
         writes = spec.mount is not None and tool.runner not in _READERS
         if writes and self._layer is not None:
@@ -88,23 +92,22 @@ class Dispatch:
                 self._egress.cut(call)
 
     def cancel(self, call: str) -> None:
-        """Kill a call and wait until it has ended, or keep it from starting."""
+        """Kill a call, or keep it from starting.
+
+        A call on its way into its sandbox may be missed: repeat this until it has ended.
+        """
         with self._lock:
             self._cancelled.add(call)
-        while sandbox := self._running.get(call):
-            # The call may not have reached its sandbox yet, which then knows nothing to kill.
+            sandbox = self._running.get(call)
+        if sandbox is not None:
             sandbox.cancel(call)
-            with self._ended:
-                self._ended.wait_for(lambda: call not in self._running, _KILL_AGAIN)
 
     def close(self) -> None:
         """The session ends: kill its calls, and destroy what no other session can use."""
         with self._lock:
             self._closed = True
-            running = list(self._running)
             tunnels, self._tunnels = self._tunnels, {}
-        for call in running:
-            self.cancel(call)
+        self._kill_all()
         for path, name in tunnels.items():
             self._egress.silence(path, name)
         mounts = (self._plan.mount, self._plan.executable_mount)
@@ -127,6 +130,13 @@ class Dispatch:
             self._running.pop(call, None)
             self._cancelled.discard(call)
             self._ended.notify_all()
+
+    def _kill_all(self) -> None:
+        while running := list(self._running):
+            for call in running:
+                self.cancel(call)
+            with self._ended:
+                self._ended.wait_for(lambda: not self._running, KILL_AGAIN)
 
     def _listen(self, sandbox: Sandbox) -> None:
         path, name = sandbox.exchange / _TUNNEL_SOCKET, f"sandbox_{sandbox.id[:12]}"

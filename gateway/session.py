@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ..inference.messages import FunctionTool, Message, Reply, ToolCall
 from ..subagents.outcome import ToolOutcome
 from .calls import Calls, call_id
-from .dispatch import Dispatch
+from .dispatch import KILL_AGAIN, Dispatch
 from .enforcement import Actor, Enforcement
 from .interface import SessionState
 from .lasting import in_thread, to_its_end
@@ -95,10 +95,14 @@ class LocalSession:
         except asyncio.CancelledError:
             # The thread goes on until the killed call is recorded; only then may the session end.
             self._calls.withdraw(name)
-            # Not by the workers: those may all be busy with calls that are to be killed.
-            killing = in_thread(self._dispatch.cancel, name)
-            await to_its_end(asyncio.gather(killing, running, return_exceptions=True))
+            await to_its_end(asyncio.ensure_future(self._kill(name, running)))
             raise
+
+    async def _kill(self, name: str, running: "asyncio.Future[ToolOutcome]") -> None:
+        while not running.done():
+            # Not by the workers: those may all be busy with calls that are to be killed.
+            await in_thread(self._dispatch.cancel, name)
+            await asyncio.wait([running], timeout=KILL_AGAIN)
 
     async def close(self, stop: str) -> None:
         """End the session; see :class:`~trilemma.gateway.interface.Session`."""
