@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import jsonschema
+import referencing
 
 from .tools import ToolDefinition
 
@@ -33,11 +34,15 @@ def parse(text: str, tool: ToolDefinition) -> dict[str, Any]:
         raise BadArguments(f"the arguments are not usable JSON: {error}") from None
     if _depth(value) > MAX_DEPTH:
         raise BadArguments(f"the arguments are nested deeper than {MAX_DEPTH} levels")
-    problem = next(iter(_validator(tool).iter_errors(value)), None)
+    try:
+        problem = next(iter(_validator(tool).iter_errors(value)), None)
+    except Exception as error:
+        raise BadArguments(f"they cannot be checked: {type(error).__name__}") from None
     if problem is not None:
         place = ".".join(str(step) for step in problem.absolute_path) or "arguments"
         raise BadArguments(f"{place}: {problem.message[:300]}")
-    assert isinstance(value, dict)
+    if not isinstance(value, dict):
+        raise BadArguments("the arguments are not an object")
     return value
 
 
@@ -53,13 +58,16 @@ def digest(value: Any) -> str:
     return "sha256:" + hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
+_NOTHING_ELSE: referencing.Registry[Any] = referencing.Registry()
 _validators: dict[str, jsonschema.Draft202012Validator] = {}
 
 
 def _validator(tool: ToolDefinition) -> jsonschema.Draft202012Validator:
     found = _validators.get(tool.identity)
     if found is None:
-        found = jsonschema.Draft202012Validator({"type": "object", **tool.parameters})
+        schema = {"type": "object", **tool.parameters}
+        # Without a registry of its own it would fetch what a $ref names, from this process.
+        found = jsonschema.Draft202012Validator(schema, registry=_NOTHING_ELSE)
         _validators[tool.identity] = found
     return found
 

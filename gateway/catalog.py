@@ -7,6 +7,7 @@ from typing import Any
 from trilemma.errors import SpecError
 
 from ..policy.capability import Capability, CapabilitySet, parse
+from ..policy.yamltext import validate
 from ..sandbox.base import BuiltinEntry, ModuleEntry
 from ..sandbox.spec import ToolModule
 from ..sandbox.toolhost.catalog import builtins
@@ -18,6 +19,7 @@ DescribeModule = Callable[[ToolModule], list[dict[str, Any]]]
 """Imports a tool file inside a sandbox and lists its tools as plain data."""
 
 MAX_MODULE_BYTES = 1024 * 1024
+MAX_MODULE_TOOLS = 256
 
 
 def definitions(spec: AgentSpec, describe: DescribeModule) -> tuple[ToolDefinition, ...]:
@@ -100,26 +102,27 @@ def _module(item: ModuleTools, spec: AgentSpec, describe: DescribeModule) -> lis
     if len(source) > MAX_MODULE_BYTES:
         raise SpecError(f"tool file {str(path)!r} is larger than {MAX_MODULE_BYTES} bytes")
     module = _tool_module(source)
-    tools = [_described(module, entry) for entry in describe(module)]
-    if not tools:
+    described = describe(module)
+    if not described:
         raise SpecError(f"tool file {str(path)!r} has no @tool function")
-    return tools
+    if len(described) > MAX_MODULE_TOOLS:
+        raise SpecError(
+            f"tool file {str(path)!r} has {len(described)} tools; at most {MAX_MODULE_TOOLS} work"
+        )
+    return [_described(module, entry, str(path)) for entry in described]
 
 
-def _described(module: ToolModule, entry: dict[str, Any]) -> ToolDefinition:
+def _described(module: ToolModule, entry: dict[str, Any], origin: str) -> ToolDefinition:
     """A tool as the sandbox described it. Checked like what a person wrote: it is no more."""
-    needs = entry.get("needs")
-    checked = PythonTool.model_validate(
-        {
-            "name": entry.get("name"),
-            "description": entry.get("description"),
-            "needs": None if needs is None else tuple(needs),
-            "parameters": entry.get("parameters"),
-            "source": module.source,
-            "function": entry.get("function", entry.get("name")),
-        }
-    )
-    return _python(checked)
+    described = {
+        "name": entry.get("name"),
+        "description": entry.get("description"),
+        "needs": entry.get("needs"),
+        "parameters": entry.get("parameters"),
+        "source": module.source,
+        "function": entry.get("function", entry.get("name")),
+    }
+    return _python(validate(PythonTool, described, origin))
 
 
 def _tool_module(source: str) -> ToolModule:

@@ -17,8 +17,11 @@ from pydantic import (
 from ..policy.capability import Capability, CapabilitySet, ordered, show
 from ..policy.operator import HostRule
 from ..policy.rule import LIMIT
+from .toolschema import check_parameters
 
 _NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+MAX_DESCRIPTION = 16 * 1024
+"""Characters of a tool's description: every model call carries it."""
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 ToolName = Annotated[str, Field(pattern=_NAME)]
@@ -104,7 +107,7 @@ class PythonTool(Frozen):
     """A Python function whose body runs inside the sandbox, shipped as source."""
 
     name: ToolName
-    description: str
+    description: Annotated[str, Field(max_length=MAX_DESCRIPTION)]
     needs: tuple[Capability, ...] | None
     parameters: dict[str, Any]
     """JSON Schema of the arguments."""
@@ -116,6 +119,12 @@ class PythonTool(Frozen):
     @classmethod
     def _read_needs(cls, value: Any) -> Any:
         return _capabilities(value)
+
+    @field_validator("parameters")
+    @classmethod
+    def _plain_parameters(cls, value: dict[str, Any]) -> dict[str, Any]:
+        check_parameters(value)
+        return value
 
 
 def _kind_of_tool(value: Any) -> str | None:
@@ -246,7 +255,7 @@ def _capabilities(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         known = set(Capability)
         for name in value:
-            if name not in known:
+            if not isinstance(name, str) or name not in known:
                 three = ", ".join(Capability)
                 raise ValueError(f"unknown capability {name!r}; the three are: {three}")
         return ordered(frozenset(Capability(name) for name in value))
