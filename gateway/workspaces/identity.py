@@ -42,7 +42,7 @@ def identify(folder: Folder, places: Places, vouches: Vouches) -> Identity:
     mark, place = read_mark(folder), Place.of(folder)
     found = _of_mark(mark, place, places, vouches) if mark else _of_place(place, places)
     _refuse_overlap(folder.path, found.workspace, places)
-    return found
+    return found if found.workspace else _of_parents(folder.path, found, places, vouches)
 
 
 def _of_mark(mark: Mark, place: Place, places: Places, vouches: Vouches) -> Identity:
@@ -68,11 +68,33 @@ def _of_place(place: Place, places: Places) -> Identity:
     return NEW if seen is None else Identity(seen, known=True)
 
 
+def _of_parents(path: Path, found: Identity, places: Places, vouches: Vouches) -> Identity:
+    """What a folder that is no workspace yet lies in, wherever that was moved or copied to."""
+    for above in path.parents:
+        try:
+            folder = Folder.at(above)
+            mark = read_mark(folder)
+        except WorkspaceError:
+            # Nobody but its owner may look in there: we never opened it, nor left a mark.
+            continue
+        known = places.of_folder(Place.of(folder))
+        if known is not None or (mark is not None and vouches(mark)):
+            raise _overlap(path, above)
+        if mark is not None:
+            why = f"it lies in {str(above)!r}, whose identity mark is not this ledger's"
+            return Identity(None, known=False, why=why)
+    return found
+
+
 def _refuse_overlap(path: Path, workspace: str | None, places: Places) -> None:
     for sighting in places:
         other = sighting.place
         if sighting.workspace != workspace and overlaps(path, other.path) and other.path.is_dir():
-            raise WorkspaceError(
-                f"workspace {str(path)!r} overlaps {str(other.path)!r}, another workspace; files "
-                "in both would have two labels. Open that folder instead, or move one of them out"
-            )
+            raise _overlap(path, other.path)
+
+
+def _overlap(path: Path, other: Path) -> WorkspaceError:
+    return WorkspaceError(
+        f"workspace {str(path)!r} overlaps {str(other)!r}, another workspace; files "
+        "in both would have two labels. Open that folder instead, or move one of them out"
+    )

@@ -227,6 +227,38 @@ def test_overlapping_folders_are_refused(
         workspaces.open(opening(inner), decide)
 
 
+def test_part_of_a_moved_workspace_is_refused(
+    workspaces: Workspaces, folder: Path, tmp_path: Path, opening: Open, decide: Decide
+) -> None:
+    (folder / "inner/deep").mkdir(parents=True)
+    write_with_code(workspaces, folder, opening, decide)
+    moved = folder.rename(tmp_path / "moved")
+    for part in (moved / "inner", moved / "inner/deep"):
+        with pytest.raises(WorkspaceError, match=r"overlaps"):
+            workspaces.open(opening(part, "files internet"), decide)
+
+
+def test_part_of_a_copied_workspace_is_refused(
+    workspaces: Workspaces, folder: Path, tmp_path: Path, opening: Open, decide: Decide
+) -> None:
+    (folder / "inner").mkdir()
+    write_with_code(workspaces, folder, opening, decide)
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    assert os.getxattr(copy, ATTRIBUTE)
+    with pytest.raises(WorkspaceError, match=r"overlaps"):
+        workspaces.open(opening(copy / "inner", "files internet"), decide)
+
+
+def test_part_of_a_folder_of_another_ledger_counts_as_written_by_all(
+    workspaces: Workspaces, folder: Path, opening: Open, decide: Decide
+) -> None:
+    (folder / "inner").mkdir()
+    write_mark(Folder.at(folder), Mark("ws-other", "another-ledger", 1, "0" * 64))
+    with pytest.raises(Denied, match=r"written by files, internet and code"):
+        workspaces.open(opening(folder / "inner"), decide)
+
+
 def test_folder_that_holds_a_workspace_is_refused(
     workspaces: Workspaces, folder: Path, opening: Open, decide: Decide
 ) -> None:
