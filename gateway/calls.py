@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from trilemma.errors import LedgerError, SandboxError, SandboxLost, SpecError
@@ -110,17 +111,20 @@ class Calls:
     ) -> Reservation:
         """Decide the call; where a person must approve it, ask and decide again."""
 
-        def build(held: Held, approved: bool) -> AccessRequest:
+        def build(held: Held, approved: CapabilitySet | None) -> AccessRequest:
             needs = needs_of(tool, held.capabilities, self._actor.grants)
-            facts = {"tool": tool.facts, "approved": approved}
+            facts = {"tool": tool.facts, "approved": needs == approved}
             return request(self._actor, held, Act.TOOL, needs, **facts)
 
-        first = self._enforcement.reserve(self._actor, entry, lambda held: build(held, False))
-        if first.decision.verdict is not Verdict.NEEDS_APPROVAL:
-            return first
-        if not self._asked(tool, entry, arguments, first):
-            return first
-        return self._enforcement.reserve(self._actor, entry, lambda held: build(held, True))
+        approved: CapabilitySet | None = None
+        while True:
+            made = self._enforcement.reserve(self._actor, entry, partial(build, approved=approved))
+            if made.decision.verdict is not Verdict.NEEDS_APPROVAL:
+                return made
+            # Asked again where the domain took more meanwhile: the call would do more than shown.
+            if not self._asked(tool, entry, arguments, made):
+                return made
+            approved = made.request.needs
 
     def _asked(
         self, tool: ToolDefinition, entry: Entry, arguments: dict[str, Any], first: Reservation
@@ -156,7 +160,8 @@ class Calls:
 
     def _refuse_unknown(self, wanted: ToolCall, call: str) -> ToolOutcome:
         """A tool nobody defined needs all three, so the rule refuses it; that is recorded."""
-        name = wanted.name[:64]
+        # A model may write anything as a name; the ledger takes text.
+        name = wanted.name[:64].encode("utf-8", "backslashreplace").decode("utf-8")
         facts = ToolFacts(name, _UNKNOWN, declared=False)
         entry = Entry(Kind.CALL_RESERVED, Kind.CALL_DENIED, name, call, body={"unknown": True})
         reservation = self._enforcement.reserve(

@@ -24,6 +24,7 @@ from trilemma.sandbox.base import BuiltinEntry, CallResult
 from trilemma.subagents.outcome import ToolOutcome
 
 ACTOR = Actor("user:me", "dom", "ses", None)
+FILES = parse(["files"])
 SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
 
 
@@ -165,3 +166,31 @@ def test_parallel_calls_of_one_session_never_use_three(make: Any, ledger: Ledger
         thread.join()
     assert len(used) == 2
     assert len(ledger.held("dom").capabilities) == 2
+
+
+def test_approval_is_for_what_was_shown_and_asked_again_when_the_call_would_do_more(
+    make: Any, ledger: Ledger
+) -> None:
+    seen: list[CapabilitySet] = []
+    asked: list[ApprovalQuestion] = []
+
+    def run(tool: ToolDefinition, call: str, arguments: dict[str, Any], given: Any) -> CallResult:
+        seen.append(given)
+        return CallResult(value="done")
+
+    def yes_to_the_first(question: ApprovalQuestion) -> bool:
+        asked.append(question)
+        if len(asked) == 1:
+            # Another session of the domain reads a file while the person thinks.
+            ledger.append(Event(kind=Kind.CALL_RESERVED, domain="dom", call="x", takes=FILES))
+        return len(asked) == 1
+
+    call = make(run, tool("careful", "code", grants=True), approve=yes_to_the_first)
+    assert call("careful", path="a").denied
+    assert (len(asked), seen) == (2, [])
+
+
+def test_tool_name_that_is_not_text_is_refused_and_recorded(make: Any, ledger: Ledger) -> None:
+    outcome = make(ending(AssertionError()))("\ud800")
+    assert outcome.denied
+    assert [r.event.what for r in ledger.events(kind=Kind.CALL_DENIED)] == ["\\ud800"]
