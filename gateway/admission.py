@@ -139,6 +139,7 @@ class Admission:
             origin=None if wanted.origin is None else Origin(wanted.origin),
             mode=Mode(wanted.mode),
             layer=self.layer,
+            sources=self.spec.sources,
         )
         return machinery.workspaces.open(opening, enforcement.point.decide)
 

@@ -9,6 +9,9 @@ from trilemma.errors import SpecError
 from ..policy.yamltext import read_yaml, validate
 from .schemas import AgentSpec
 
+_OURS = frozenset({"base", "file"})
+"""Fields of the schema that say where an agent was found; nobody writes them."""
+
 
 def load_agent(path: Path) -> AgentSpec:
     """Read an agent from a YAML file; its relative paths are read against the file's folder.
@@ -24,7 +27,9 @@ def load_agent(path: Path) -> AgentSpec:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"agent file {str(path)!r} cannot be read: {error}") from None
-    return read_agent(read_yaml(text, str(path)), origin=str(path), base=path.resolve().parent)
+    place = path.resolve()
+    spec = read_agent(read_yaml(text, str(path)), origin=str(path), base=place.parent)
+    return spec.model_copy(update={"file": place})
 
 
 def read_agent(data: Any, *, origin: str, base: Path) -> AgentSpec:
@@ -33,6 +38,8 @@ def read_agent(data: Any, *, origin: str, base: Path) -> AgentSpec:
     Raises:
         SpecError: a field is unknown, missing or wrong.
     """
+    for name in _OURS & set(data if isinstance(data, dict) else ()):
+        raise SpecError(f"{origin}: {name}: unknown field; remove it")
     spec = validate(AgentSpec, _plain(data, origin), origin)
     return spec.model_copy(update={"base": base})
 

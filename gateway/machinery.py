@@ -49,7 +49,9 @@ class Machinery:
             janitor.close(clean=True)
             raise
         own = (settings.state, settings.config, settings.runtime)
-        workspaces = Workspaces(ledger, settings.layers, ViewMaker(runtime.path), own=own)
+        rules = tuple(path for path in (settings.policy_file, settings.anchor) if path is not None)
+        views = ViewMaker(runtime.path)
+        workspaces = Workspaces(ledger, settings.layers, views, own=own, rules=rules)
         return cls(runtime, janitor, backend, Pool(backend, blanks=settings.warm), workspaces)
 
     def describe(self, module: ToolModule) -> list[dict[str, Any]]:

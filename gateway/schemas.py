@@ -209,6 +209,8 @@ class AgentSpec(Frozen):
     """A code image made by ``trilemma image build``; the default one without it."""
     base: Path = Field(default=Path("."), exclude=True)
     """The folder that relative paths are read against. Not part of the file."""
+    file: Path | None = Field(default=None, exclude=True)
+    """Where the agent was read from, if from a file. Not part of it."""
 
     @field_validator("grants", mode="before")
     @classmethod
@@ -238,6 +240,12 @@ class AgentSpec(Frozen):
     def destinations(self) -> tuple[HostRule, ...] | None:
         """The hosts as rules; None where the agent gives no list."""
         return None if self.hosts is None else tuple(_host_rule(host) for host in self.hosts)
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The files that make this agent what it is: its own, and those of its tools."""
+        modules = (self.base / tool.module for tool in self.tools if isinstance(tool, ModuleTools))
+        return (*modules, self.file) if self.file is not None else tuple(modules)
 
     @property
     def granted(self) -> CapabilitySet | None:

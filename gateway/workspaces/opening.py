@@ -45,3 +45,5 @@ class Opening:
     mode: Mode = Mode.LAYER
     layer: str | None = None
     """Continue this layer instead of beginning a new one."""
+    sources: tuple[Path, ...] = ()
+    """Files that say what the agent is: never in anything that it may write to directly."""

@@ -23,7 +23,7 @@ from .mark import Mark, write_mark
 from .opened import OpenWorkspace
 from .opening import Mode, Opening, Origin
 from .places import Place, Places, read_places
-from .roots import refuse_root
+from .roots import refuse_root, refuse_rules
 from .vouch import Vouching
 
 Decide = Callable[[AccessRequest], Decision]
@@ -33,13 +33,24 @@ class Workspaces:
     """The workspaces that one ledger knows. Safe between threads and between processes."""
 
     def __init__(
-        self, ledger: Ledger, layers: Path, views: ViewMaker, *, own: Iterable[Path] = ()
+        self,
+        ledger: Ledger,
+        layers: Path,
+        views: ViewMaker,
+        *,
+        own: Iterable[Path] = (),
+        rules: Iterable[Path] = (),
     ) -> None:
-        """``own`` are Trilemma's folders, which no workspace may hold or lie in."""
+        """``own`` are Trilemma's folders, which no workspace may hold or lie in.
+
+        ``rules`` are what says what agents may do: no workspace that is written to directly
+        may hold them.
+        """
         self.layers = Layers(layers)
         self._ledger = ledger
         self._views = views
         self._own = (layers, *own)
+        self._rules = tuple(rules)
         self._vouches = Vouching(ledger)
         self._seen = Places()
         self._lock = threading.Lock()
@@ -56,6 +67,8 @@ class Workspaces:
         """
         folder = Folder.at(opening.path)
         refuse_root(folder.path, self._own)
+        if opening.mode is Mode.DIRECT:
+            refuse_rules(folder.path, (*self._rules, *opening.sources))
         identity, first = self._identity(folder, opening)
         if identity.workspace is None:
             raise self._unknown(folder, identity, opening, decide)

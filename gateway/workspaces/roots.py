@@ -37,6 +37,22 @@ def refuse_root(path: Path, own: Iterable[Path]) -> None:
             _refuse(path, f"Trilemma's own files lie in {str(found)!r}")
 
 
+def refuse_rules(path: Path, rules: Iterable[Path]) -> None:
+    """Refuse to mount a folder for writing that holds what says what its agent may do.
+
+    Raises:
+        WorkspaceError: it holds the agent's own file, a tool's, or the operator's policy.
+    """
+    for rule in rules:
+        # Where its name lies counts as well as where a link leads: either can be replaced.
+        for place in (Path(os.path.realpath(rule)), Path(os.path.abspath(rule))):
+            if _within(place, path):
+                raise WorkspaceError(
+                    f"workspace {str(path)!r} cannot be mounted directly: {str(place)!r} in it "
+                    "says what the agent may do; use mode: layer, or keep that file elsewhere"
+                )
+
+
 def overlaps(one: Path, other: Path) -> bool:
     """Whether one of two different folders lies in the other."""
     return one != other and (_within(one, other) or _within(other, one))

@@ -90,3 +90,14 @@ def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
 def test_python_agents_meet_the_same_checks(data: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match="not something an agent is made of"):
         read_agent(data, origin="here", base=Path())
+
+
+@pytest.mark.parametrize("name", ["base", "file"])
+def test_where_an_agent_was_found_is_not_a_field(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SpecError, match=rf"{name}: unknown field"):
+        load_agent(write(tmp_path, f"model: gullible\n{name}: /etc\n"))
+
+
+def test_an_agent_knows_the_files_that_make_it(tmp_path: Path) -> None:
+    path = write(tmp_path, "model: gullible\ntools: [{module: t.py}, read_file]\n")
+    assert set(load_agent(path).sources) == {path, tmp_path / "t.py"}

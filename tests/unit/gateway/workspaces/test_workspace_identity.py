@@ -353,3 +353,34 @@ def test_mark_file_that_is_a_link_is_not_followed(folder: Path, tmp_path: Path) 
     mark = read_mark(Folder.at(folder))
     assert mark is not None
     assert mark.ledger == ""
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_agents_own_file_is_in_nothing_that_is_written_to_directly(
+    workspaces: Workspaces,
+    folder: Path,
+    tmp_path: Path,
+    opening: Open,
+    decide: Decide,
+    linked: bool,
+) -> None:
+    file = folder / "agent.yaml"
+    if linked:
+        (tmp_path / "real.yaml").write_text("")
+        file.symlink_to(tmp_path / "real.yaml")
+    else:
+        file.write_text("")
+    with pytest.raises(WorkspaceError, match=r"says what the agent may do"):
+        workspaces.open(opening(folder, mode=Mode.DIRECT, sources=(file,)), decide)
+    workspaces.open(opening(folder, mode=Mode.LAYER, sources=(file,)), decide).close()
+
+
+def test_operators_policy_is_in_nothing_that_is_written_to_directly(
+    ledger: Ledger, folder: Path, tmp_path: Path, opening: Open, decide: Decide
+) -> None:
+    policy = folder / "sub/policy.yaml"
+    views = ViewMaker(tmp_path / "run")
+    workspaces = Workspaces(ledger, tmp_path / "state/layers", views, rules=[policy])
+    with pytest.raises(WorkspaceError, match=r"says what the agent may do"):
+        workspaces.open(opening(folder, mode=Mode.DIRECT), decide)
+    workspaces.open(opening(folder), decide).close()
