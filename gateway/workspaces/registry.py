@@ -100,11 +100,16 @@ class Workspaces:
         folder = Folder.at(path)
         refuse_root(folder.path, self._own)
         before = identify(folder, self._places(), self._vouches).workspace
-        state = self._ledger.workspace(before) if before else None
-        if state is not None and state.opened:
-            raise WorkspaceError(f"workspace {str(path)!r} is in use; end its sessions first")
         event = records.created(folder, origin, principal, declared=True, replaces=before)
-        self._mark(folder, event.workspace, self._ledger.append(event).head)
+
+        def unless_open(view: LedgerView) -> list[Event]:
+            # Under the ledger's lock: who opens it meanwhile would have it by its old identity.
+            state = view.workspace(before) if before else None
+            if state is not None and state.opened:
+                raise WorkspaceError(f"workspace {str(path)!r} is in use; end its sessions first")
+            return [event]
+
+        self._mark(folder, event.workspace, self._ledger.transact(unless_open)[0].head)
         return event.workspace
 
     def _identity(self, folder: Folder, opening: Opening) -> tuple[Identity, bool]:

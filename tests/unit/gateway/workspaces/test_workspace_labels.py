@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -199,3 +200,27 @@ def test_sabotage_a_policy_that_allows_everything_still_takes_the_label(
     workspaces.open(opening(folder, "files code", mode=Mode.DIRECT), allow).close()
     with pytest.raises(LedgerError, match=r"third_capability"):
         workspaces.open(opening(folder, "files internet", origin=Origin.STRANGERS), allow)
+
+
+def test_folder_that_is_opened_while_it_is_declared_keeps_its_identity(
+    workspaces: Workspaces,
+    ledger: Ledger,
+    folder: Path,
+    opening: Open,
+    decide: Decide,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = workspaces.open(opening(folder, "files code", mode=Mode.DIRECT), decide)
+    first.close()
+    transact = ledger.transact
+
+    def open_just_before(build: Any) -> Any:
+        monkeypatch.undo()
+        workspaces.open(opening(folder, "files code", mode=Mode.DIRECT), decide)
+        return transact(build)
+
+    monkeypatch.setattr(ledger, "transact", open_just_before)
+    with pytest.raises(WorkspaceError, match=r"in use"):
+        workspaces.declare(folder, Origin.OWN, "somebody")
+    with pytest.raises(Denied):
+        workspaces.open(opening(folder, "files internet", mode=Mode.DIRECT), decide)
