@@ -64,7 +64,10 @@ def _word(command: CommandTool, template: str, arguments: dict[str, Any]) -> str
 def _text(spec: ArgumentSpec, value: Any) -> str | None:
     if spec.type == "boolean":
         return spec.flag if value is True else None
-    return None if value is None else str(value)
+    if value is None:
+        return None
+    # JSON writes 5.0 for a whole number too; a program reads digits.
+    return str(int(value)) if spec.type == "integer" else str(value)
 
 
 def _schema(command: CommandTool) -> dict[str, Any]:
@@ -88,6 +91,9 @@ def _property(spec: ArgumentSpec) -> dict[str, Any]:
             found["enum"] = list(spec.enum)
     if spec.minimum is not None:
         found["minimum"] = spec.minimum
+    elif spec.type in ("integer", "number"):
+        # A number's sign is a leading dash as well.
+        found["minimum"] = 0
     if spec.maximum is not None:
         found["maximum"] = spec.maximum
     return found

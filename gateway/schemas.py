@@ -42,6 +42,7 @@ class ArgumentSpec(Frozen):
     """Strings only: a regular expression that the whole value must match."""
     enum: tuple[str, ...] | None = None
     minimum: float | None = None
+    """Numbers only; 0 without it, since a program may read ``-5`` as an option."""
     maximum: float | None = None
     max_length: int = Field(default=4096, ge=1, le=65536)
     required: bool = True

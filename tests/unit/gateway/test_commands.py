@@ -136,3 +136,18 @@ def test_a_value_that_looks_like_a_placeholder_is_left_alone() -> None:
 def test_a_last_newline_is_not_overlooked() -> None:
     with pytest.raises(BadArguments):
         parse(canonical({"message": "inbox\n"}), definition(SHOW))
+
+
+@pytest.mark.parametrize("kind", ["integer", "number"])
+def test_sign_of_a_number_is_no_option(kind: str) -> None:
+    head = command(argv=["{n}"], arguments={"n": {"type": kind}})
+    with pytest.raises(BadArguments, match=r"minimum"):
+        parse('{"n":-5}', definition(head))
+    signed = command(argv=["--at={n}"], arguments={"n": {"type": kind, "minimum": -9}})
+    assert entry(signed, parse('{"n":-5}', definition(signed))).argv[1:] == ("--at=-5",)
+
+
+@pytest.mark.parametrize("text", ["5", "5.0", "0.5e1"])
+def test_whole_number_reaches_the_program_as_digits(text: str) -> None:
+    head = command(argv=["{n}"], arguments={"n": {"type": "integer"}})
+    assert entry(head, parse(f'{{"n":{text}}}', definition(head))).argv[1:] == ("5",)
