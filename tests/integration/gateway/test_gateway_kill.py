@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from trilemma.gateway.ledger.events import Kind
+from trilemma.gateway.ledger.events import Event, Kind
 from trilemma.gateway.ledger.recovery import recover
 from trilemma.gateway.ledger.store import Ledger
 from trilemma.gateway.ledger.verify import verify
@@ -113,6 +113,34 @@ def test_a_killed_gateway_leaves_the_truth_and_nothing_else(
     assert wreck.files()
 
 
+def test_sabotage_a_call_that_ran_unrecorded_is_noticed(wreck: Wreck) -> None:
+    Ledger.open(wreck.settings.ledger).close()
+    nothing_but_the_truth(wreck)
+    upper = wreck.settings.layers / "layer-0" / "upper"
+    upper.mkdir(parents=True)
+    (upper / "r0k0-0-1").touch()
+    with pytest.raises(AssertionError, match="never recorded"):
+        nothing_but_the_truth(wreck)
+
+
+def test_sabotage_a_call_that_counts_as_done_and_was_not_is_noticed(wreck: Wreck) -> None:
+    with Ledger.open(wreck.settings.ledger) as ledger:
+        ledger.append(Event(kind=Kind.CALL_RESERVED, domain="d", call="r0k0-0-1"))
+        ledger.append(
+            Event(kind=Kind.CALL_COMMITTED, domain="d", call="r0k0-0-1", body={"ok": True})
+        )
+    with pytest.raises(AssertionError, match="counts as done"):
+        nothing_but_the_truth(wreck)
+
+
+def test_sabotage_a_capability_that_was_used_and_not_taken_is_noticed(wreck: Wreck) -> None:
+    with Ledger.open(wreck.settings.ledger) as ledger:
+        ledger.append(Event(kind=Kind.CALL_RESERVED, domain="d", call="r0k0-0-1"))
+    wreck.server.paths.append("/r0k0-0-1")
+    with pytest.raises(AssertionError, match="held"):
+        nothing_but_the_truth(wreck)
+
+
 def wait_for_a_moment(kill: int, wreck: Wreck, dice: random.Random) -> None:
     """While a request is answered, soon after something happened, or at any time from the start."""
     if kill == 0:
@@ -125,7 +153,7 @@ def wait_for_a_moment(kill: int, wreck: Wreck, dice: random.Random) -> None:
         before = len(wreck.files())
         eventually(lambda: len(wreck.files()) > before, "nothing happens")
     # Not a condition to wait for: the moment is what is drawn by lot.
-    time.sleep(dice.uniform(0, 1))
+    time.sleep(dice.uniform(0, 0.7))
 
 
 def kill_and_wait(gateway: int, runtime: Path, engine: Any) -> None:
@@ -181,7 +209,7 @@ def nothing_but_the_truth(wreck: Wreck) -> None:
             used[event.domain] = used.get(event.domain, frozenset()) | took
         for domain, capabilities in used.items():
             held = ledger.held(domain)
-            assert capabilities <= held.capabilities
+            assert capabilities <= held.capabilities, "more was used than is held"
             assert len(held.capabilities) <= 2
             assert not held.opened
         for call, layer in files.items():
