@@ -81,25 +81,25 @@ class Admission:
             dispatch = Dispatch(machinery.pool, plan, egress, exit, self._watch(plan, workspace))
             named = {tool.name: tool for tool in tools}
             calls = Calls(enforcement, self.actor, named, dispatch.run, self.approve)
+            offered = fitting(tools, self.actor.grants)
+            if self.actor.grants is not None:
+                dispatch.prewarm(offered, self.actor.grants)
+            return LocalSession(
+                self.actor,
+                enforcement,
+                [tool.offer for tool in offered],
+                calls,
+                models,
+                dispatch,
+                workspace,
+                workers,
+                release,
+            )
         except BaseException:
             if workspace is not None:
                 workspace.close()
             self._record_refused(enforcement)
             raise
-        offered = fitting(tools, self.actor.grants)
-        if self.actor.grants is not None:
-            dispatch.prewarm(offered, self.actor.grants)
-        return LocalSession(
-            self.actor,
-            enforcement,
-            [tool.offer for tool in offered],
-            calls,
-            models,
-            dispatch,
-            workspace,
-            workers,
-            release,
-        )
 
     def _watch(self, plan: SandboxPlan, workspace: OpenWorkspace | None) -> LayerWatch | None:
         layer = workspace.layer if workspace else None

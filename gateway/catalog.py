@@ -31,6 +31,8 @@ def definitions(spec: AgentSpec, describe: DescribeModule) -> tuple[ToolDefiniti
     found: dict[str, ToolDefinition] = {}
     for item in spec.tools:
         for tool in _definitions(item, spec, describe):
+            if tool.name in builtins() and not isinstance(tool.runner, BuiltinEntry):
+                raise SpecError(f"{tool.name!r} is the name of a built-in tool; choose another")
             if tool.name in found:
                 raise SpecError(f"agent {spec.name!r} has two tools named {tool.name!r}")
             found[tool.name] = tool

@@ -49,6 +49,8 @@ class LocalGateway:
         self._sessions: dict[str, LocalSession] = {}
         self._egress: dict[str, DomainEgress] = {}
         self._users: Counter[str] = Counter()
+        self._leaving: set[str] = set()
+        self._left = threading.Condition(self._lock)
         self._closed = False
 
     @classmethod
@@ -183,7 +185,9 @@ class LocalGateway:
 
     def _enter(self, domain: str) -> DomainEgress:
         """One more session uses the domain's sandboxes and its way out."""
-        with self._lock:
+        with self._left:
+            # What the last one had is destroyed first, or it would be destroyed under this one.
+            self._left.wait_for(lambda: domain not in self._leaving)
             self._users[domain] += 1
             if domain not in self._egress:
                 self._egress[domain] = DomainEgress(self.enforcement, self.policy.egress)
@@ -198,10 +202,16 @@ class LocalGateway:
             del self._users[domain]
             egress = self._egress.pop(domain, None)
             machinery = self._machinery
-        if machinery is not None:
-            machinery.pool.release_domain(domain)
-        if egress is not None:
-            egress.close()
+            self._leaving.add(domain)
+        try:
+            if machinery is not None:
+                machinery.pool.release_domain(domain)
+            if egress is not None:
+                egress.close()
+        finally:
+            with self._left:
+                self._leaving.discard(domain)
+                self._left.notify_all()
 
     def _release(self, session: LocalSession) -> None:
         """Give back what a session holds."""

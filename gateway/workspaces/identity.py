@@ -8,6 +8,7 @@ from trilemma.errors import WorkspaceError
 
 from ...sandbox.folder import Folder
 from .mark import Mark, read_mark
+from .nested import nested_workspace
 from .places import Place, Places
 from .roots import overlaps
 
@@ -42,6 +43,8 @@ def identify(folder: Folder, places: Places, vouches: Vouches) -> Identity:
     mark, place = read_mark(folder), Place.of(folder)
     found = _of_mark(mark, place, places, vouches) if mark else _of_place(place, places)
     _refuse_overlap(folder.path, found.workspace, places)
+    if inner := nested_workspace(folder, places):
+        raise _overlap(folder.path, inner)
     return found if found.workspace else _of_parents(folder.path, found, places, vouches)
 
 

@@ -54,6 +54,7 @@ class Places:
         self._newest: dict[str, Sighting] = {}
         self._by_inode: dict[tuple[int, int, int], str] = {}
         self._by_path: dict[str, str] = {}
+        self._inodes: set[tuple[int, int]] = set()
 
     def add(self, events: Iterable[Recorded]) -> None:
         """Go on with events, oldest first. Those already seen are passed over."""
@@ -65,6 +66,10 @@ class Places:
     def of_folder(self, place: Place) -> str | None:
         """The workspace that this very directory is."""
         return self._by_inode.get((place.device, place.inode, place.born))
+
+    def has_inode(self, device: int, inode: int) -> bool:
+        """Whether some workspace ever was a directory of that number: quick, and not yet sure."""
+        return (device, inode) in self._inodes
 
     def of_path(self, path: Path) -> str | None:
         """The workspace that was last seen at this path."""
@@ -84,6 +89,7 @@ class Places:
         self._newest[workspace] = Sighting(workspace, place, recorded.at)
         self._by_inode[place.device, place.inode, place.born] = workspace
         self._by_path[path] = workspace
+        self._inodes.add((place.device, place.inode))
 
 
 def _key(path: Path) -> str:

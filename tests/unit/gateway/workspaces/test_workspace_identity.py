@@ -238,6 +238,24 @@ def test_part_of_a_moved_workspace_is_refused(
             workspaces.open(opening(part, "files internet"), decide)
 
 
+def test_folder_that_holds_a_moved_or_copied_workspace_is_refused(
+    workspaces: Workspaces, folder: Path, tmp_path: Path, opening: Open, decide: Decide
+) -> None:
+    write_with_code(workspaces, folder, opening, decide)
+    outer = tmp_path / "outer"
+    (outer / "deep").mkdir(parents=True)
+    copy = shutil.copytree(folder, outer / "deep/copy")
+    with pytest.raises(WorkspaceError, match=r"overlaps .*copy"):
+        workspaces.open(opening(outer, "files internet"), decide)
+    shutil.rmtree(copy)
+    moved = folder.rename(outer / "deep/moved")
+    os.removexattr(moved, ATTRIBUTE)
+    with pytest.raises(WorkspaceError, match=r"overlaps .*moved"):
+        workspaces.open(opening(outer, "files internet"), decide)
+    moved.rename(tmp_path / "away")
+    workspaces.open(opening(outer, "files internet"), decide).close()
+
+
 def test_part_of_a_copied_workspace_is_refused(
     workspaces: Workspaces, folder: Path, tmp_path: Path, opening: Open, decide: Decide
 ) -> None:
