@@ -12,6 +12,8 @@ from .tools import ToolDefinition
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 64
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 
 class BadArguments(Exception):
     """The arguments cannot be used; the text tells a model what to write instead."""
@@ -48,8 +50,9 @@ def parse(text: str, tool: ToolDefinition) -> dict[str, Any]:
 
 def canonical(value: Any) -> str:
     """One text for one value: sorted keys, no spaces. Refuses NaN and lone surrogates."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    json.dumps(value, ensure_ascii=False).encode("utf-8")
+    text = _CANONICAL.encode(value)
+    if "\\ud" in text:  # An escaped surrogate: half a pair is no text.
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
     return text
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import combinations
 
 from trilemma.errors import SpecError
 
@@ -21,6 +22,13 @@ ALL: CapabilitySet = frozenset(Capability)
 
 # The ledger stores a set as an integer; the bits are part of its format and never change.
 _BITS = {Capability.FILES: 1, Capability.INTERNET: 2, Capability.CODE: 4}
+
+# There are eight sets; every decision orders several.
+_ORDERED: dict[CapabilitySet, tuple[Capability, ...]] = {
+    frozenset(members): members
+    for size in range(len(Capability) + 1)
+    for members in combinations(Capability, size)
+}
 
 
 def parse(names: Iterable[str]) -> CapabilitySet:
@@ -44,7 +52,7 @@ def parse(names: Iterable[str]) -> CapabilitySet:
 
 def ordered(capabilities: CapabilitySet) -> tuple[Capability, ...]:
     """The members in the order files, internet, code."""
-    return tuple(c for c in Capability if c in capabilities)
+    return _ORDERED[capabilities]
 
 
 def show(capabilities: CapabilitySet) -> str:

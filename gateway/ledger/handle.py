@@ -13,6 +13,7 @@ from trilemma.errors import LedgerError
 from . import connection as database
 from .connection import Durability
 from .events import Head
+from .fold import Held
 from .view import FoldCache, View
 from .writelock import WriteLock
 
@@ -88,6 +89,11 @@ class Handle:
             self._check_head(view, last)
             self._cache.bound()
             yield view
+
+    def recent(self, domain: str) -> Held | None:
+        """What the domain held when this process last looked; others may have written since."""
+        found = self._cache.held.get(domain)
+        return None if found is None else found[1]
 
     def checkpoint(self) -> Head:
         """Put everything that is committed on disk; up to where that is."""

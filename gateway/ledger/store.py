@@ -132,7 +132,9 @@ class Ledger:
 
         """
         for _ in range(_OPTIMISTIC_ATTEMPTS):
-            held = self.held(domain)
+            # Only a guess is needed here: the transaction compares it with what is true, and
+            # that is what the next attempt starts from.
+            held = self._handle.recent(domain) or self.held(domain)
             proposed = _propose(held, build, decide, event)
             try:
                 with self._transaction(lazy=is_lazy(proposed.event, held)) as view:
