@@ -1,6 +1,7 @@
 """A decision, with its reasons and the digest of the policy."""
 
 import threading
+from dataclasses import replace
 from functools import partial
 
 from trilemma.gateway.local import decision_point
@@ -17,8 +18,10 @@ METHOD = """
 `DecisionPoint.decide` on the shipped policy: facts of the act built and encoded, the Rego policy
 evaluated in this process, its answer read, the rule applied over it; the answer carries verdict,
 reason codes, causes and the policy's digest. Three acts take turns: a tool call that is allowed,
-one that is denied since it would take a third capability, and a request that wants to leave. The
-policy is loaded once for each thread that decides; the last line is a new thread's first decision.
+one that is denied since it would take a third capability, and a request that wants to leave. Each
+comes from another principal each time, so that none was judged before; *asked again* is the same
+question once more, whose verdict is remembered. The policy is loaded once for each thread that
+decides; the last line is a new thread's first decision.
 """
 _DECISIONS = 3000
 _THREADS = 40
@@ -48,13 +51,21 @@ def run(stage: Stage) -> Finding:
         "egress, allowed": _request(Act.EGRESS, frozenset({Capability.INTERNET}), egress=_EGRESS),
     }
     times: dict[str, list[float]] = {name: [] for name in acts}
-    for _ in range(stage.times(_DECISIONS)):
+    again: list[float] = []
+    for number in range(stage.times(_DECISIONS)):
         for name, act in acts.items():
-            times[name] += timed(partial(point.decide, act), 1)
+            new = replace(act, principal=f"user:{number}")
+            times[name] += timed(partial(point.decide, new), 1)
+        last = replace(acts["egress, allowed"], principal=f"user:{number}")
+        again += timed(partial(point.decide, last), 1)
     samples = [Sample.of_seconds(name, found) for name, found in times.items()]
-    first = acts["tool call, allowed"]
-    fresh = [_in_new_thread(point, first) for _ in range(stage.times(_THREADS))]
     slowest = max(sample.p50 for sample in samples)
+    samples.append(Sample.of_seconds("egress, asked again", again))
+    first = acts["tool call, allowed"]
+    fresh = [
+        _in_new_thread(point, replace(first, principal=f"user:thread-{number}"))
+        for number in range(stage.times(_THREADS))
+    ]
     samples.append(Sample.of_seconds("first decision of a thread", fresh))
     return Finding(
         tuple(samples), targets=(Target("slowest kind of decision, p50 in ms", slowest, 0.2),)

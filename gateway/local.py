@@ -181,6 +181,7 @@ class LocalGateway:
             if self._machinery is None:
                 self._machinery = Machinery.start(self.settings, self.enforcement.ledger)
                 self._stops = StopWatch(self._machinery.runtime.path, self.stop)
+                self._workers.submit(self.enforcement.ledger.make_room)
             return self._machinery
 
     def _enter(self, domain: str) -> DomainEgress:

@@ -8,6 +8,7 @@ from typing import Any
 from trilemma.errors import SpecError
 
 from .loading import load
+from .purity import impure
 
 PACKAGE = "organisation"
 _MAX_MODULE = 256 * 1024
@@ -62,8 +63,14 @@ def _check(modules: Mapping[str, str]) -> None:
                 f"{path}: package {package.removeprefix('data.')!r} is not yours to write; "
                 f"begin the file with 'package {PACKAGE}'"
             )
+        ast = json.loads(engine.get_ast_as_json())
+        if (asked := next(impure(ast), None)) is not None:
+            raise SpecError(
+                f"{path}: {asked!r} has another answer each time; a policy sees only the facts "
+                "of the act (input) and its own data"
+            )
         if package == f"data.{PACKAGE}":
-            refusals += sum(_refusals(path, json.loads(engine.get_ast_as_json())))
+            refusals += sum(_refusals(path, ast))
     if not refusals:
         raise SpecError(
             f'{", ".join(modules)}: nothing is refused; write: deny contains "some_code" if ...'

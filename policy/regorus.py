@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import regorus  # type: ignore[import-untyped]
@@ -20,6 +21,8 @@ MAX_SECONDS = 2.0
 """CPU time of one evaluation. An answer that took longer is not used."""
 
 _ENGINES_PER_THREAD = 8
+_REMEMBERED = 1024
+"""Verdicts an engine remembers. The calls of one session mostly ask the same questions."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
@@ -42,6 +45,8 @@ class RegorusEngine:
         self._modules = dict(bundle.modules)
         self._data = bundle.data_json
         load(self._modules, self._data)
+        # A policy sees nothing but its question, so a question that was answered is answered.
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._judge)
 
     @property
     def digest(self) -> str:
@@ -55,7 +60,9 @@ class RegorusEngine:
             PolicyError: there is no answer, or none that can be relied on.
 
         """
-        question = _question(facts)
+        return self._remembered(_question(facts))
+
+    def _judge(self, question: str) -> EngineAnswer:
         started = time.thread_time()
         document = self._ask(question)
         if time.thread_time() - started > MAX_SECONDS:

@@ -7,7 +7,6 @@ process, and the tool host never sees arguments or results.
 
 import contextlib
 import hashlib
-import itertools
 import select
 import socket
 import struct
@@ -29,6 +28,7 @@ from .base import (
 )
 from .endings import Endings
 from .frames import Frame, FrameError, FrameReader, FrameTooLong, encode, send
+from .lines import Line, Lines
 from .report import SelfTest, read_report
 from .spec import Exec, SandboxSpec, ToolModule
 
@@ -54,7 +54,7 @@ class Channel:
         self._turn: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         self._exclusive = False
         self._output = 0
-        self._numbers = itertools.count(1)
+        self._lines = Lines(self._hand_over, self._endings)
         self._under_way: dict[str, int] = {}
         self._cancelled: set[int] = set()
 
@@ -81,20 +81,22 @@ class Channel:
 
     def call(self, call: SandboxCall) -> CallResult:
         """Run one call and wait for it. See :meth:`trilemma.sandbox.base.Sandbox.call`."""
-        # On the wire a call has a number of this channel's own: never one twice.
-        number = next(self._numbers)
-        if self._under_way.setdefault(call.id, number) != number:
-            raise SandboxError(f"a call with the id {call.id!r} is running already")
-        self._endings.expect(number)
+        line = self._lines.take() if self._plain(call) else None
+        number = line.number if line else self._lines.number()
         try:
+            if self._under_way.setdefault(call.id, number) != number:
+                raise SandboxError(f"a call with the id {call.id!r} is running already")
             with self._turn:
                 started = time.monotonic()
-                result = self._run(call, number, started + call.seconds)
+                result = self._run(call, number, started + call.seconds, line)
                 return CallResult(result.value, result.error, time.monotonic() - started)
         finally:
             self._endings.forget(number)
-            del self._under_way[call.id]
+            if self._under_way.get(call.id) == number:
+                del self._under_way[call.id]
             self._cancelled.discard(number)
+            if line is not None:
+                line.sock.close()
             if call.egress is not None:
                 call.egress.close()
 
@@ -108,28 +110,38 @@ class Channel:
 
     def close(self) -> None:
         """Close the connection: the tool host exits, and everything in the sandbox with it."""
+        self._lines.close()
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         self._sock.close()
 
-    def _run(self, call: SandboxCall, number: int, deadline: float) -> CallResult:
+    def _plain(self, call: SandboxCall) -> bool:
+        """Whether the call needs nothing but its request: nobody waits for its process's end."""
+        return not self._reported(call) and call.egress is None
+
+    def _reported(self, call: SandboxCall) -> bool:
+        """Whether the call's process must have ended before its result counts.
+
+        What a tool of one's own leaves running, and what any call could execute, must be gone by
+        then. A built-in tool in a locked child leaves nothing.
+        """
+        return self._exclusive or not isinstance(call.entry, BuiltinEntry)
+
+    def _run(
+        self, call: SandboxCall, number: int, deadline: float, line: Line | None
+    ) -> CallResult:
         if number in self._cancelled:
             return _failed("cancelled", "the call was cancelled before it ran")
         try:
             request = encode({"entry": _entry(call), "arguments": call.arguments})
         except FrameError as error:
             return _failed("bad_arguments", f"the arguments cannot be sent: {error}")
-        # What a tool of one's own leaves running, and what any call could execute, must be gone
-        # before its result counts. A built-in tool in a locked child leaves nothing.
-        report = self._exclusive or not isinstance(call.entry, BuiltinEntry)
-        ours, theirs = socket.socketpair()
-        with ours:
-            with theirs:
-                self._hand_over(call, number, theirs, report)
+        report = self._reported(call)
+        with line.sock if line else self._new_line(call, number) as ours:
             if number in self._cancelled:
                 self._kill(number)  # It may have been cancelled before it could be killed.
             try:
-                result = self._converse(ours, request, deadline)
+                result = self._converse(ours, request, deadline, ahead=self._plain(call))
             except (TimeoutError, FrameError) as error:
                 result, report = _stopped(error, call.seconds), True
                 self._kill(number)
@@ -139,21 +151,41 @@ class Channel:
             self._await_end(number)
         return result
 
+    def _new_line(self, call: SandboxCall, number: int) -> socket.socket:
+        """Our end of a line for this call, whose other end is with the tool host."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._hand_over(number, theirs, call.egress, report=self._reported(call))
+        except BaseException:
+            ours.close()
+            raise
+        return ours
+
     def _hand_over(
-        self, call: SandboxCall, number: int, theirs: socket.socket, report: bool
+        self,
+        number: int,
+        theirs: socket.socket,
+        egress: socket.socket | None = None,
+        *,
+        report: bool = False,
     ) -> None:
         fds = [theirs.fileno()]
-        if call.egress is not None:
-            fds.append(call.egress.fileno())
-        egress = call.egress is not None
-        self._control({"type": "call", "call": number, "egress": egress, "report": report}, fds)
+        if egress is not None:
+            fds.append(egress.fileno())
+        named = {"call": number, "egress": egress is not None, "report": report}
+        self._control({"type": "call", **named}, fds)
 
-    def _converse(self, ours: socket.socket, request: bytes, deadline: float) -> CallResult | None:
+    def _converse(
+        self, ours: socket.socket, request: bytes, deadline: float, *, ahead: bool
+    ) -> CallResult | None:
         """Send the call, take its answer. None when its process ended without one."""
         reader = FrameReader(ours, limit=self._output + _SLACK)
         try:
             ours.settimeout(max(0.001, deadline - time.monotonic()))
             ours.sendall(request)
+            if ahead:
+                self._lines.prepare()
             while (frame := reader.take()) is None:
                 ours.settimeout(max(0.001, deadline - time.monotonic()))
                 if not reader.feed():

@@ -11,12 +11,13 @@ from typing import Literal
 from trilemma.errors import LedgerError, LedgerTampered
 
 from . import statements as sql
+from .room import PAGES
 
 Durability = Literal["full", "normal"]
 
 _BUSY_SECONDS = 5.0
-_CHECKPOINT = "PRAGMA wal_autocheckpoint = 4000"
-"""In pages: 16 MiB. A checkpoint is a pause of ten or more ms, once in some hundred calls."""
+_CHECKPOINT = f"PRAGMA wal_autocheckpoint = {PAGES}"
+"""A checkpoint is a pause of some ms, once in some hundred calls."""
 _BROKEN = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _SETTINGS = (
     # A trigger or view that somebody slipped in must not call functions with effects.

@@ -14,6 +14,7 @@ from . import connection as database
 from .connection import Durability
 from .events import Head
 from .fold import Held
+from .room import make_room
 from .view import FoldCache, View
 from .writelock import WriteLock
 
@@ -102,6 +103,12 @@ class Handle:
             head = View(self._writer, self._cache).head
             self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         return head
+
+    def make_room(self) -> None:
+        """Make the next commits quick: see :mod:`trilemma.gateway.ledger.room`."""
+        self._check_open()
+        with self._lock.hold():
+            make_room(self.path)
 
     @property
     def usable(self) -> bool:

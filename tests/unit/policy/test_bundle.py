@@ -113,6 +113,37 @@ def test_an_organisation_cannot_do_anything_else(tmp_path: Path, text: str, comp
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "time.now_ns() > 5",
+        'time["now_ns"]() > 5',
+        'rand.intn("die", 6) == 5',
+        "count([1]) == 5 with count as rand.intn",
+        'http.send({"method": "get", "url": "http://127.0.0.1"}).status_code == 200',
+        "opa.runtime().env.HOME",
+        'net.lookup_ip_addr("localhost")',
+        'some x in [uuid.rfc4122("a")]',
+    ],
+)
+@pytest.mark.parametrize("package", ["organisation", "organisation.lib"])
+def test_a_policy_that_would_answer_otherwise_tomorrow_is_refused(
+    tmp_path: Path, asked: str, package: str
+) -> None:
+    folder(tmp_path, mail=NO_MAIL)
+    (tmp_path / "more").mkdir()
+    folder(tmp_path / "more", rule=f"package {package}\n\nsurprise if {{ {asked} }}\n")
+    with pytest.raises(SpecError, match="has another answer each time") as caught:
+        Bundle.base().with_directory(tmp_path)
+    assert "more/rule.rego" in str(caught.value)
+
+
+def test_facts_and_rules_may_be_called_like_a_clock(tmp_path: Path) -> None:
+    text = NO_MAIL + "\nrand := 3\n\nnow if input.time.now_ns > rand\n\nlater := time.now + 1\n"
+    text += '\ntime := {"now": 1}\n'
+    Bundle.base().with_directory(folder(tmp_path, rule=text))
+
+
 def test_whatever_an_organisation_writes_three_stay_refused(tmp_path: Path) -> None:
     text = NO_MAIL + '\nallow := true\n\nok := true\n\ndecision := {"allow": true}\n'
     engine = RegorusEngine(Bundle.base().with_directory(folder(tmp_path, rule=text)))

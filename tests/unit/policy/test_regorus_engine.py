@@ -40,11 +40,12 @@ def engine() -> RegorusEngine:
 
 
 def test_many_threads_share_one_engine(engine: RegorusEngine) -> None:
-    facts, start = CALL.facts(), threading.Barrier(8)
+    start = threading.Barrier(8)
 
-    def judge(_: int) -> list[EngineAnswer]:
+    def judge(thread: int) -> list[EngineAnswer]:
         start.wait()
-        return [engine.evaluate(facts) for _ in range(50)]
+        callers = (replace(CALL, principal=f"{thread}:{n}") for n in range(50))
+        return [engine.evaluate(caller.facts()) for caller in callers]
 
     with ThreadPoolExecutor(8) as pool:
         for answers in pool.map(judge, range(8)):
@@ -163,9 +164,10 @@ def test_a_panic_of_the_engine_is_an_error(
             raise Panic("gone")
 
     monkeypatch.setitem(adapter._engines(), engine.digest, Panicking())
+    facts = replace(CALL, principal="panic").facts()
     with pytest.raises(PolicyError, match="gone"):
-        engine.evaluate(CALL.facts())
-    assert engine.evaluate(CALL.facts()) == YES  # a fresh one took its place
+        engine.evaluate(facts)
+    assert engine.evaluate(facts) == YES  # a fresh one took its place
 
 
 def test_an_answer_that_took_too_long_is_not_used(
@@ -173,4 +175,23 @@ def test_an_answer_that_took_too_long_is_not_used(
 ) -> None:
     monkeypatch.setattr(adapter, "MAX_SECONDS", -1.0)
     with pytest.raises(PolicyError, match="took more than"):
-        engine.evaluate(CALL.facts())
+        engine.evaluate(replace(CALL, principal="slow").facts())
+
+
+def test_a_remembered_verdict_belongs_to_its_question_and_its_policy() -> None:
+    text = 'package organisation\n\ndeny contains "not_you" if input.principal == "you"\n'
+    strict = RegorusEngine(base_with("organisation/a.rego", text))
+    for _ in range(2):
+        for principal, allowed in (("me", True), ("you", False)):
+            facts = replace(CALL, principal=principal).facts()
+            assert strict.evaluate(facts).allow is allowed
+            assert RegorusEngine(Bundle.base()).evaluate(facts) == YES
+
+
+def test_a_failure_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = RegorusEngine(Bundle.base())
+    with monkeypatch.context() as broken:
+        broken.setattr(adapter, "MAX_SECONDS", -1.0)
+        with pytest.raises(PolicyError):
+            engine.evaluate(CALL.facts())
+    assert engine.evaluate(CALL.facts()) == YES

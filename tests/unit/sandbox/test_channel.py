@@ -1,5 +1,6 @@
 """The channel against tool hosts that misbehave: real sockets, a hostile peer at the other end."""
 
+import contextlib
 import os
 import socket
 import threading
@@ -36,6 +37,7 @@ class Peer:
         self.answer = answer
         self.seen: list[Frame] = []
         self.cancelled = threading.Event()
+        self.calls: list[threading.Thread] = []
         self.thread = threading.Thread(target=self.serve)
         self.thread.start()
 
@@ -57,13 +59,22 @@ class Peer:
                         self.cancelled.set()
                         self.ended(frame["call"], -9)
                     case _:
-                        self.called(frame, reader)
+                        sock = socket.socket(fileno=reader.fds.popleft())
+                        call = threading.Thread(target=self.called, args=(frame, sock))
+                        self.calls.append(call)
+                        call.start()
 
-    def called(self, frame: Frame, reader: FrameReader) -> None:
-        with socket.socket(fileno=reader.fds.popleft()) as sock:
+    def called(self, frame: Frame, sock: socket.socket) -> None:
+        # The gateway may hang up at any time.
+        with sock, contextlib.suppress(ConnectionError):
             request = FrameReader(sock).read()
-            assert request is not None
-            self.answer(frame["call"], sock, request)
+            if request is not None:  # None: the line was handed over ahead, and no call came.
+                self.answer(frame["call"], sock, request)
+
+    def join(self) -> None:
+        self.thread.join(10)
+        for thread in self.calls:
+            thread.join(10)
 
     def ended(self, call: int, status: int) -> None:
         send(self.control, {"type": "ended", "call": call, "status": status})
@@ -83,7 +94,7 @@ def open_channel() -> Iterator[Callable[[Call], tuple[Channel, Peer]]]:
     yield open
     for channel, peer in opened:
         channel.close()
-        peer.thread.join(10)
+        peer.join()
 
 
 def run(channel: Channel, seconds: float = 5, id: str = "c", **arguments: Any) -> CallResult:
@@ -235,10 +246,12 @@ def test_a_tool_host_that_talks_nonsense_is_lost(open_channel: Any, nonsense: by
 
 
 def test_a_tool_host_that_goes_away_is_lost(open_channel: Any) -> None:
+    def answer(call: int, sock: socket.socket, request: Frame) -> None:
+        with contextlib.suppress(OSError):
+            peer.control.shutdown(socket.SHUT_RDWR)
+
     peer: Peer
-    channel, peer = open_channel(
-        lambda call, sock, request: peer.control.shutdown(socket.SHUT_RDWR)
-    )
+    channel, peer = open_channel(answer)
     with pytest.raises(SandboxLost):
         run(channel)
     with pytest.raises(SandboxLost):
@@ -251,7 +264,7 @@ def test_many_calls_at_once_each_get_their_own_answer(open_channel: Any) -> None
 
         def later() -> None:
             with kept:
-                if call % 3:
+                if request["arguments"]["n"] % 3:
                     send(kept, {"value": request["arguments"]["n"]})
                 else:
                     peer.ended(call, -11)
@@ -328,3 +341,41 @@ def test_a_tool_module_must_be_the_one_that_was_pinned() -> None:
     )
     with one, other, pytest.raises(SandboxError, match="sha256"):
         Channel(one).configure(spec)
+
+
+def test_the_next_call_finds_its_line_handed_over_already(open_channel: Any) -> None:
+    channel, peer = open_channel(lambda call, sock, request: send(sock, {"value": call}))
+    assert [run(channel).value for _ in range(5)] == [1, 2, 3, 4, 5]
+    channel.close()
+    peer.join()
+    calls = [frame["call"] for frame in peer.seen if frame["type"] == "call"]
+    assert calls == [1, 2, 3, 4, 5, 6], "one is ahead, and none was handed over twice"
+
+
+def test_a_line_whose_process_ended_meanwhile_is_not_used(open_channel: Any) -> None:
+    def answer(call: int, sock: socket.socket, request: Frame) -> None:
+        send(sock, {"value": call})
+
+    channel, peer = open_channel(answer)
+    ended = threading.Event()
+    serve = peer.called
+
+    def dies_ahead(frame: Frame, sock: socket.socket) -> None:
+        if frame["call"] == 2:
+            sock.close()
+            ended.set()
+        else:
+            serve(frame, sock)
+
+    peer.called = dies_ahead
+    assert run(channel).value == 1
+    assert ended.wait(10)
+    assert run(channel).value == 3
+
+
+def test_closing_ends_the_line_that_no_call_used(open_channel: Any) -> None:
+    channel, peer = open_channel(lambda call, sock, request: send(sock, {"value": call}))
+    run(channel)
+    channel.close()
+    peer.join()
+    assert not any(thread.is_alive() for thread in peer.calls)

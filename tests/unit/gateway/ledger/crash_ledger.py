@@ -35,6 +35,8 @@ def write(folder: Path, name: str, dice: random.Random) -> None:
     """Do calls until killed."""
     notes = os.open(folder / "effects", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     ledger = Ledger.open(folder / "ledger.db", anchor=folder / "anchor")
+    if dice.random() < 0.5:  # Others write meanwhile, and some are killed while they do this.
+        ledger.make_room()
     domain, layer = f"d{dice.randrange(DOMAINS)}", f"layer-{name}"
     event = partial(Event, domain=domain, session=name)
     ledger.append(event(kind=Kind.SESSION_OPENED, body={"instance": instance.current()}))
