@@ -14,6 +14,8 @@ PAGES = 1000
 """After how many pages SQLite begins the log anew: 4 MiB."""
 _ZEROS = bytes(64 * 1024)
 _SIZE = PAGES * (4096 + 24)
+_SCARCE = 16 * _SIZE
+"""Where no more than this is free, what is left is kept for events."""
 
 
 def make_room(ledger: Path) -> None:
@@ -24,6 +26,9 @@ def make_room(ledger: Path) -> None:
     with contextlib.suppress(OSError):
         log = os.open(ledger.with_name(ledger.name + "-wal"), os.O_WRONLY | os.O_CLOEXEC)
         try:
+            free = os.fstatvfs(log)
+            if free.f_bavail * free.f_frsize < _SCARCE:
+                return
             for offset in range(os.fstat(log).st_size, _SIZE, len(_ZEROS)):
                 os.pwrite(log, _ZEROS, offset)
         finally:

@@ -3,6 +3,9 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
+from trilemma.gateway.ledger import room
 from trilemma.gateway.ledger.events import Event, Kind
 from trilemma.gateway.ledger.room import PAGES
 from trilemma.gateway.ledger.store import Ledger
@@ -55,3 +58,12 @@ def test_a_log_that_is_gone_is_no_error_here(ledger: Ledger, path: Path) -> None
     log_of(path).unlink()
     ledger.make_room()
     assert not log_of(path).exists()
+
+
+def test_what_is_left_of_a_small_disk_is_kept_for_events(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = log_of(path).stat().st_size
+    monkeypatch.setattr(room, "_SCARCE", 2**62)
+    ledger.make_room()
+    assert log_of(path).stat().st_size == before
