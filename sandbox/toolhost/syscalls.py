@@ -42,7 +42,7 @@ _X86_64 = {
     "unshare": 272, "accept4": 288, "rt_tgsigqueueinfo": 297, "perf_event_open": 298,
     "prlimit64": 302, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311,
     "kcmp": 312, "sched_setattr": 314, "seccomp": 317, "memfd_create": 319, "bpf": 321,
-    "execveat": 322, "userfaultfd": 323, "pkey_mprotect": 329,
+    "execveat": 322, "userfaultfd": 323, "pkey_mprotect": 329, "name_to_handle_at": 303,
 }
 _AARCH64 = {
     "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15,
@@ -58,7 +58,7 @@ _AARCH64 = {
     "perf_event_open": 241, "accept4": 242, "prlimit64": 261, "setns": 268,
     "process_vm_readv": 270, "process_vm_writev": 271, "kcmp": 272, "sched_setattr": 274,
     "seccomp": 277, "memfd_create": 279, "bpf": 280, "execveat": 281, "userfaultfd": 282,
-    "pkey_mprotect": 288,
+    "pkey_mprotect": 288, "name_to_handle_at": 264,
 }
 # fmt: on
 
