@@ -1,6 +1,7 @@
 """What is known about a running container, from three witnesses: Engine, kernel, tool host."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from trilemma.errors import SandboxError, SandboxLost
 
 from . import proc
 from .engine import Engine, Inspect
+from .filters import Programs, read_all
 from .report import SelfTest
 
 _NAMESPACES = ("net", "pid", "ipc", "uts", "mnt")
@@ -21,6 +23,8 @@ class Evidence:
     """The Engine: what it says it made."""
     processes: tuple[proc.Process, ...]
     """The kernel: every process in the container, not only the first."""
+    filters: Mapping[int, Programs] | None
+    """The kernel: the seccomp filters of every thread; None where it does not tell."""
     mounts: tuple[proc.MountPoint, ...]
     interfaces: frozenset[str]
     shared_namespaces: frozenset[str]
@@ -42,9 +46,11 @@ def gather(engine: Engine, container: str, self_test: SelfTest) -> Evidence:
     if inspect is None or not pid:
         raise SandboxLost(f"container {container[:12]} ended while it was looked at")
     try:
+        processes = proc.processes(pid)
         return Evidence(
             inspect=inspect,
-            processes=proc.processes(pid),
+            processes=processes,
+            filters=read_all(process.pid for process in processes),
             mounts=proc.mounts(pid),
             interfaces=proc.interfaces(pid),
             shared_namespaces=_shared_namespaces(pid),

@@ -98,6 +98,7 @@ ALONE = (
 """For the child of one locked call: no other process, in either direction. Threads are fine."""
 
 
+@functools.cache
 def host_lock(exec_mode: str, egress: str) -> bytes:
     """The lock of the tool host and so of everything in the sandbox."""
     if exec_mode == "never":

@@ -2,41 +2,22 @@
 
 import errno
 import os
-import struct
 
 import pytest
 from hypothesis import given, strategies as st
 
+from trilemma.sandbox import bpfrun
+from trilemma.sandbox.bpfrun import ALLOW, ASK, KILL_PROCESS
 from trilemma.sandbox.toolhost import lock
 from trilemma.sandbox.toolhost.bpf import NOTIFY, Rule, Test as Condition, assemble
 from trilemma.sandbox.toolhost.syscalls import AUDIT_ARCH, MACHINE, NEWEST, NUMBERS, number
 
-ALLOW, KILL, ASK = 0x7FFF0000, 0x80000000, 0x7FC00000
 U32, U64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 NAMES = st.sampled_from(sorted(NUMBERS[MACHINE]))
 
 
 def verdict(program: bytes, nr: int, *arguments: int, arch: int = AUDIT_ARCH[MACHINE]) -> int:
-    """What the kernel's interpreter answers for one system call."""
-    padded = [*arguments, 0, 0, 0, 0, 0, 0][:6]
-    data = struct.pack("=IIQ6Q", nr, arch, 0, *(a % 2**64 for a in padded))
-    at = accumulator = 0
-    while True:
-        code, true, false, operand = struct.unpack_from("=HBBI", program, at * 8)
-        at += 1
-        match code:
-            case 0x20:
-                (accumulator,) = struct.unpack_from("=I", data, operand)
-            case 0x54:
-                accumulator &= operand
-            case 0x15:
-                at += true if accumulator == operand else false
-            case 0x25:
-                at += true if accumulator > operand else false
-            case 0x06:
-                return int(operand)
-            case _:
-                raise AssertionError(f"unknown instruction {code:#x}")
+    return bpfrun.verdict(program, nr, arch, *arguments)
 
 
 def refused(program: bytes, name: str, *arguments: int) -> bool:
@@ -70,7 +51,7 @@ def test_a_program_does_what_its_rules_say(
 
 @given(U32, U32.filter(lambda arch: arch != AUDIT_ARCH[MACHINE]))
 def test_another_architecture_is_killed(nr: int, arch: int) -> None:
-    assert verdict(assemble(()), nr, arch=arch) == KILL
+    assert verdict(assemble(()), nr, arch=arch) == KILL_PROCESS
 
 
 @given(st.integers(NEWEST + 1, 2**32 - 1))

@@ -85,6 +85,7 @@ def good(settings: Settings) -> Evidence:
     return Evidence(
         inspect=inspect_of(settings),
         processes=(process, replace(process, pid=101)),
+        filters=None,
         mounts=tuple(mounts),
         interfaces=frozenset({"lo"}),
         shared_namespaces=frozenset(),
