@@ -84,6 +84,7 @@ class _Watched:
 
     def __init__(self, backend: DockerBackend) -> None:
         self._backend = backend
+        self.late = backend.late
         self.made = threading.Semaphore(0)
 
     def create(self, spec: SandboxSpec) -> DockerSandbox:

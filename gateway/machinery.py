@@ -8,6 +8,8 @@ from trilemma.errors import ImageMissing, SpecError
 from ..policy.capability import NONE
 from ..sandbox import images
 from ..sandbox.base import BuiltinEntry, CallResult, SandboxCall
+from ..sandbox.carried.views import CarriedViews
+from ..sandbox.carried.why import why_carried
 from ..sandbox.docker import DockerBackend
 from ..sandbox.janitor import Janitor
 from ..sandbox.pool import Pool
@@ -17,9 +19,11 @@ from ..sandbox.views import ViewMaker
 from .enforcement import new_id
 from .ledger.store import Ledger
 from .settings import Settings
+from .workspaces.opened import Views
 from .workspaces.registry import Workspaces
 
 _DESCRIBE_SECONDS = 20.0
+_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,10 @@ class Machinery:
             raise
         own = (settings.state, settings.config, settings.runtime)
         rules = tuple(path for path in (settings.policy_file, settings.anchor) if path is not None)
-        views = ViewMaker(runtime.path)
+        views = _views(runtime, backend, settings)
         workspaces = Workspaces(ledger, settings.layers, views, own=own, rules=rules)
-        return cls(runtime, janitor, backend, Pool(backend, blanks=settings.warm), workspaces)
+        pool = Pool(backend, blanks=settings.warm, most=settings.sandboxes)
+        return cls(runtime, janitor, backend, pool, workspaces)
 
     def describe(self, module: ToolModule) -> list[dict[str, Any]]:
         """Import a tool file in a sandbox that can do nothing, and take its word as text.
@@ -79,7 +84,16 @@ class Machinery:
         """End everything, wait until it is gone. Never raises."""
         self.pool.close()
         self.backend.close()
+        self.workspaces.close()
         self.janitor.close(clean=True)
+
+
+def _views(runtime: RuntimeDir, backend: DockerBackend, settings: Settings) -> Views:
+    """How folders are shown here: mounted, or carried where that cannot be."""
+    if why := why_carried(backend.engine):
+        size = settings.carried_mb * _MIB
+        return CarriedViews(backend, lambda: image("base"), why=why, size=size)
+    return ViewMaker(runtime.path)
 
 
 def image(kind: images.Kind) -> str:

@@ -32,7 +32,12 @@ class Settings:
     anchor: Path | None = None
     """A second place for the ledger's head, best on another disk."""
     warm: int = 1
-    """Blank sandboxes kept ready for each profile without a workspace."""
+    """Blank sandboxes kept ready for each profile that was asked for."""
+    sandboxes: int = 128
+    """Sandboxes that may be there at once, blank ones too. One takes about 25 MB."""
+
+    carried_mb: int = 512
+    """MiB of memory for a workspace that is carried, where folders cannot be mounted."""
 
     @property
     def ledger(self) -> Path:
@@ -79,4 +84,13 @@ class Settings:
             durability="normal" if durability == "normal" else "full",
             policy_file=Path(policy).absolute() if policy else None,
             anchor=Path(anchor).absolute() if anchor else None,
+            sandboxes=_number(env, "TRILEMMA_SANDBOXES", 128),
+            carried_mb=_number(env, "TRILEMMA_CARRIED_MB", 512),
         )
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    value = env.get(name, str(default))
+    if not value.isascii() or not value.isdigit() or int(value) < 1:
+        raise SpecError(f"{name} is {value!r}; give a number from 1 up")
+    return int(value)

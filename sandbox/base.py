@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from .spec import SandboxSpec
+from .spec import Mount, SandboxSpec
 
 ErrorCode = Literal[
     "tool_error",
@@ -49,11 +49,18 @@ class CommandEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class CarryEntry:
+    """A step of carrying a folder in or out: no tool, and never offered as one."""
+
+    name: Literal["put", "list", "get"]
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxCall:
     """One call, already decided. ``arguments`` are JSON values in their canonical form."""
 
     id: str
-    entry: BuiltinEntry | ModuleEntry | CommandEntry
+    entry: BuiltinEntry | ModuleEntry | CommandEntry | CarryEntry
     arguments: dict[str, Any]
     seconds: float
     egress: socket.socket | None = None
@@ -120,6 +127,24 @@ class Sandbox(Protocol):
         """Kill a running call and all it started; its ``call`` returns ``cancelled``."""
         ...
 
+    def show(self, view: Mount) -> None:
+        """Let a sandbox that awaits its workspace see it. Once, before the first call.
+
+        Raises:
+            SandboxLost: the sandbox was gone already.
+            SandboxRefused: something else came with it; the sandbox was destroyed.
+            SandboxError: it cannot be shown; the sandbox was destroyed.
+
+        """
+        ...
+
+    def stop(self) -> None:
+        """End everything that runs in it, and take its workspace away. Quick; never raises.
+
+        What is left of the container itself, :meth:`close` removes.
+        """
+        ...
+
     def close(self) -> None:
         """Destroy the container. Never raises; closing twice is fine."""
         ...
@@ -127,6 +152,11 @@ class Sandbox(Protocol):
 
 class SandboxBackend(Protocol):
     """Something that makes sandboxes."""
+
+    @property
+    def late(self) -> bool:
+        """Whether sandboxes can be made ahead of their workspace: see :meth:`Sandbox.show`."""
+        ...
 
     def create(self, spec: SandboxSpec) -> Sandbox:
         """Make, start and verify one sandbox.

@@ -21,6 +21,7 @@ from .base import (
     BuiltinEntry,
     CallError,
     CallResult,
+    CarryEntry,
     CommandEntry,
     ErrorCode,
     ModuleEntry,
@@ -29,8 +30,8 @@ from .base import (
 from .endings import Endings
 from .frames import Frame, FrameError, FrameReader, FrameTooLong, encode, send
 from .lines import Line, Lines
-from .report import SelfTest, read_report
-from .spec import Exec, SandboxSpec, ToolModule
+from .report import Attempted, SelfTest, read_attempts, read_report
+from .spec import Exec, Mount, SandboxSpec, ToolModule
 
 _SLACK = 64 * 1024
 """What an answer's frame may have around the result itself."""
@@ -69,15 +70,31 @@ class Channel:
         if self._exclusive:
             self._turn = threading.Lock()
         self._output = spec.limits.output
-        self._control(_configuration(spec))
+        return read_report(self._ask(_configuration(spec), seconds))
+
+    def mounted(self, mount: Mount, *, seconds: float = 10.0) -> tuple[Attempted, ...]:
+        """Tell the tool host that its workspace is there, and return what it found.
+
+        Only before the first call.
+
+        Raises:
+            SandboxLost: it did not answer, or not with a report.
+
+        """
+        answer = self._ask({"type": "mounted", "workspace": _access(mount)}, seconds)
+        return read_attempts(answer, "mounted")
+
+    def _ask(self, frame: Frame, seconds: float) -> Frame:
+        """Send a frame that the tool host answers, while there are no calls yet."""
+        self._control(frame)
         deadline = time.monotonic() + seconds
         try:
-            while (frame := self._reader.take()) is None:
+            while (answer := self._reader.take()) is None:
                 if not _readable(self._sock, deadline) or not self._reader.feed():
                     raise SandboxLost("the tool host did not become ready")
         except (OSError, FrameError) as error:
             raise SandboxLost(f"the tool host did not become ready: {error}") from None
-        return read_report(frame)
+        return answer
 
     def call(self, call: SandboxCall) -> CallResult:
         """Run one call and wait for it. See :meth:`trilemma.sandbox.base.Sandbox.call`."""
@@ -230,11 +247,17 @@ def _configuration(spec: SandboxSpec) -> Frame:
         "type": "configure",
         "exec": str(spec.exec),
         "egress": str(spec.egress),
-        "workspace": "none" if mount is None else "ro" if mount.read_only else "rw",
+        "workspace": "none" if mount is None else _access(mount),
         "output": spec.limits.output,
         "file_size": spec.limits.file_size,
         "modules": [_module(module) for module in spec.modules],
     }
+
+
+def _access(mount: Mount) -> str:
+    if mount.awaited:
+        return "later"
+    return "ro" if mount.read_only else "rw"
 
 
 def _module(module: ToolModule) -> dict[str, str]:
@@ -250,6 +273,8 @@ def _entry(call: SandboxCall) -> dict[str, object]:
             return {"kind": "builtin", "name": name}
         case ModuleEntry(module, function):
             return {"kind": "module", "module": module, "function": function}
+        case CarryEntry(name):
+            return {"kind": "carry", "name": name}
         case CommandEntry(executable, sha256, argv, stdin):
             pinned = {"executable": executable, "sha256": sha256.removeprefix("sha256:")}
             return {"kind": "command", **pinned, "argv": list(argv), "stdin": stdin}

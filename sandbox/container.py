@@ -7,6 +7,7 @@ from typing import Any
 from ..policy.capability import ordered
 from .idmap import SANDBOX_ID
 from .seccomp import profile_json
+from .slots import Slot
 from .spec import Exec, SandboxSpec
 
 WORKSPACE = "/workspace"
@@ -64,6 +65,8 @@ class Settings:
     instance: str
     exchange: Path
     runtime: str = "runc"
+    slot: Slot | None = None
+    """Where the view appears that this sandbox awaited when it was made."""
 
     @property
     def uid(self) -> int:
@@ -127,10 +130,15 @@ class Settings:
     def mounts(self) -> list[dict[str, Any]]:
         """The exchange folder, and the workspace where there is one."""
         mounts = [_bind(self.exchange, EXCHANGE, read_only=True)]
-        if self.spec.mount is not None:
+        if self.spec.mount is not None and self.spec.mount.volume:
+            mounts.append(_volume(self.spec.mount.volume))
+        elif self.spec.mount is not None:
             # The view carries its own flags. Asking for read-only here would make the runtime
             # remount it, and a remount drops nosuid, nodev and noexec.
-            mounts.append(_bind(self.spec.mount.source, WORKSPACE, read_only=False))
+            source, propagation = self.spec.mount.source, "rprivate"
+            if self.slot is not None:
+                source, propagation = self.slot.path, "rslave"
+            mounts.append(_bind(source, WORKSPACE, read_only=False, propagation=propagation))
         return mounts
 
     @property
@@ -188,12 +196,20 @@ def _limits(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _bind(source: Path, target: str, *, read_only: bool) -> dict[str, Any]:
+def _volume(name: str) -> dict[str, Any]:
+    """Its flags were given to it when it was made."""
+    volume = {"Type": "volume", "Source": name, "Target": WORKSPACE}
+    return volume | {"VolumeOptions": {"NoCopy": True}}
+
+
+def _bind(
+    source: Path, target: str, *, read_only: bool, propagation: str = "rprivate"
+) -> dict[str, Any]:
     bind = {
         "Type": "bind",
         "Source": str(source),
         "Target": target,
-        "BindOptions": {"Propagation": "rprivate"},
+        "BindOptions": {"Propagation": propagation},
     }
     # The Engine leaves out what is false, and what it reports is compared with this.
     return bind | {"ReadOnly": True} if read_only else bind

@@ -1,14 +1,17 @@
 """The Docker backend: makes, verifies and destroys sandboxes."""
 
 import contextlib
+import os
 import secrets
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from trilemma.errors import SandboxError, SandboxLost, SandboxRefused
 
+from .arrival import verify_arrival, verify_slot
 from .base import CallResult, SandboxCall
 from .channel import Channel
 from .container import Settings, configuration
@@ -16,23 +19,36 @@ from .door import Door
 from .engine import Engine
 from .evidence import first_process, gather
 from .expected import compare_image
+from .firstprocess import FirstProcess
+from .proc import MountPoint
 from .runtime import RuntimeDir
-from .spec import SandboxSpec
+from .slots import Slot
+from .spec import Mount, SandboxSpec
 from .verify import verify
 
 _CONNECT_SECONDS = 30.0
+_STOP_SECONDS = 10.0
 
 
 class DockerSandbox:
     """One running, verified container."""
 
     def __init__(
-        self, container: str, settings: Settings, channel: Channel, destroy: Callable[[], None]
+        self,
+        container: str,
+        settings: Settings,
+        channel: Channel,
+        first: FirstProcess,
+        mounts: tuple[MountPoint, ...],
+        destroy: Callable[[], None],
     ) -> None:
         self._container = container
         self._settings = settings
         self._channel = channel
+        self._first = first
+        self._mounts = mounts
         self._destroy: Callable[[], None] | None = destroy
+        self._stopped = False
         self._closing = threading.Lock()
 
     @property
@@ -58,7 +74,22 @@ class DockerSandbox:
     @property
     def lost(self) -> bool:
         """Whether it is gone."""
-        return self._destroy is None
+        return self._stopped
+
+    def show(self, view: Mount) -> None:
+        """Let it see the workspace that it was made for; see ``base.Sandbox``."""
+        slot, spec = self._settings.slot, self._settings.spec
+        if slot is None or spec.mount is None or not spec.mount.awaited:
+            raise SandboxError("this sandbox awaits no workspace")
+        settings = replace(self._settings, spec=replace(spec, mount=view))
+        try:
+            slot.put(view.source)
+            attempts = self._channel.mounted(view)
+            verify_arrival(self._first.pid, self._mounts, attempts, settings)
+        except BaseException:
+            self.close()
+            raise
+        self._settings = settings
 
     def call(self, call: SandboxCall) -> CallResult:
         """Run one call and wait for it; see ``base.Sandbox``."""
@@ -73,12 +104,24 @@ class DockerSandbox:
         """Kill a running call."""
         self._channel.cancel(call_id)
 
+    def stop(self) -> None:
+        """End everything in it, and take its workspace away; see ``base.Sandbox``."""
+        with self._closing:
+            if self._stopped:
+                return
+            self._stopped = True
+            self._channel.close()
+            self._first.end(_STOP_SECONDS)
+            self._first.close()
+            if self._settings.slot is not None:
+                self._settings.slot.close()
+
     def close(self) -> None:
         """Destroy the container. Never raises; closing twice is fine."""
+        self.stop()
         with self._closing:
             destroy, self._destroy = self._destroy, None
             if destroy is not None:
-                self._channel.close()
                 destroy()
 
 
@@ -95,10 +138,22 @@ class DockerBackend:
         self._runtime = runtime
         self._oci_runtime = oci_runtime
         self._engine = Engine()
+        self.late = os.geteuid() == 0
+        """Whether a workspace can be shown to a sandbox that runs already."""
         self._images: set[str] = set()
         self._sandboxes: set[DockerSandbox] = set()
         self._lock = threading.Lock()
         self._closed = False
+
+    @property
+    def engine(self) -> Engine:
+        """The connection to the engine."""
+        return self._engine
+
+    @property
+    def instance(self) -> str:
+        """The gateway whose sandboxes these are: what the janitor finds them by."""
+        return self._runtime.instance
 
     def create(self, spec: SandboxSpec) -> DockerSandbox:
         """Make, start and verify one sandbox; see ``base.SandboxBackend``."""
@@ -111,6 +166,7 @@ class DockerBackend:
             instance=self._runtime.instance,
             exchange=self._runtime.exchange(),
             runtime=self._oci_runtime,
+            slot=self._slot(spec),
         )
         try:
             sandbox = self._start(settings)
@@ -144,13 +200,25 @@ class DockerBackend:
             container = self._engine.create(configuration(settings), settings.name)
             self._engine.start(container)
             channel = Channel(door.accept(lambda: self._process(container), _CONNECT_SECONDS))
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(channel.close)
             self_test = channel.configure(settings.spec)
-            verify(gather(self._engine, container, self_test), settings)
-        except BaseException:
-            channel.close()
-            raise
-        return DockerSandbox(container, settings, channel, lambda: self._destroy(settings))
+            # Held before the Engine is asked once more whose process this is.
+            first = FirstProcess(self._process(container))
+            undo.callback(first.close)
+            evidence = gather(self._engine, container, self_test)
+            verify(evidence, settings)
+            if settings.slot is not None:
+                verify_slot(evidence.mounts, settings)
+            undo.pop_all()
+        return DockerSandbox(
+            container,
+            settings,
+            channel,
+            first,
+            evidence.mounts,
+            lambda: self._destroy(settings),
+        )
 
     def _process(self, container: str) -> int:
         return first_process(self._engine.inspect(container))
@@ -163,10 +231,16 @@ class DockerBackend:
         sandbox.close()
         raise SandboxError("the sandbox backend was closed meanwhile")
 
+    def _slot(self, spec: SandboxSpec) -> Slot | None:
+        awaited = spec.mount is not None and spec.mount.awaited
+        return Slot(self._runtime.path / "slots") if awaited else None
+
     def _destroy(self, settings: Settings) -> None:
         """What fails here is left to the janitor."""
         with self._lock:
             self._sandboxes = {s for s in self._sandboxes if s.exchange != settings.exchange}
         with contextlib.suppress(SandboxError):
             self._engine.remove(settings.name)
+        if settings.slot is not None:
+            settings.slot.close()
         shutil.rmtree(settings.exchange, ignore_errors=True)

@@ -22,6 +22,9 @@ _ATTR_IDMAP = 0x100000
 _MNT_DETACH = 2
 _UMOUNT_NOFOLLOW = 8
 
+_MS_PRIVATE = 1 << 18
+_MS_SHARED = 1 << 20
+
 _MS_NOSUID = 2
 _MS_NODEV = 4
 _MS_NOEXEC = 8
@@ -58,6 +61,24 @@ def set_flags(tree: int, flags: Flag, clear: Flag = _KEEP, idmap: int | None = N
     """Set the flags of a detached mount, and the id mapping of the user namespace ``idmap``."""
     mapping = 0 if idmap is None else _ATTR_IDMAP
     attributes = struct.pack("QQQQ", flags | mapping, clear, 0, idmap or 0)
+    call = (_MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH, attributes, len(attributes))
+    _check(_libc.syscall(*call), "mount_setattr")
+
+
+def cut_off(tree: int) -> None:
+    """What is mounted below the clone's original no longer appears below it, nor the reverse."""
+    _set_propagation(tree, _MS_PRIVATE)
+
+
+def make_shared(tree: int) -> None:
+    """From now on what is mounted on it appears in every copy of it. A group of its own."""
+    # A clone of a shared mount is in its original's group, which is left first.
+    _set_propagation(tree, _MS_PRIVATE)
+    _set_propagation(tree, _MS_SHARED)
+
+
+def _set_propagation(tree: int, kind: int) -> None:
+    attributes = struct.pack("QQQQ", 0, 0, kind, 0)
     call = (_MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH, attributes, len(attributes))
     _check(_libc.syscall(*call), "mount_setattr")
 

@@ -1,35 +1,49 @@
 """The pool: sandboxes that are ready before they are needed, each for one domain only."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
-from trilemma.errors import SandboxError
+from trilemma.errors import SandboxError, SandboxLost
 
 from .base import Sandbox, SandboxBackend
-from .spec import Egress, Mount, SandboxSpec
+from .blanks import Blank, Blanks, failed
+from .leaving import Leaving
+from .spec import LATER, Egress, Mount, SandboxSpec
+from .turns import Turns, fulfil
 
-_WORKERS = 4
+_MAKERS = 4
+_SHOWING = 8
 _CLOSED = "the pool of sandboxes is closed"
+_ENDED = "the session ended while its sandbox was being made"
 
 
 class Pool:
     """Leases sandboxes. A sandbox that a domain has had is destroyed, never given to another.
 
-    Sandboxes without a workspace are all alike until somebody uses one, so a few of each kind
-    that was asked for stand ready (*blanks*). Safe to use from several threads.
+    Sandboxes of one profile are all alike until somebody uses one, so a few of each kind that was
+    asked for stand ready (:mod:`.blanks`); a workspace is shown to one when it is leased. Where
+    the backend cannot do that, a sandbox with a workspace is made when it is asked for.
+
+    When sandboxes are scarce, a domain gets another one only while more are free than it has: who
+    has none gets the last, and nobody gets them all. Safe to use from several threads.
     """
 
-    def __init__(self, backend: SandboxBackend, *, blanks: int = 1, ceiling: int = 4) -> None:
-        """Hold ``blanks`` of each kind ready, ``ceiling`` in all; the oldest kind gives way."""
+    def __init__(
+        self, backend: SandboxBackend, *, blanks: int = 1, ceiling: int = 4, most: int = 128
+    ) -> None:
+        """Hold ``blanks`` of each kind ready, ``ceiling`` in all, and ``most`` sandboxes at all."""
         self._backend = backend
-        self._blanks = blanks
-        self._ceiling = ceiling
-        self._lock = threading.Lock()
+        self._most = most
+        self._changed = threading.Condition()
         self._leased: dict[SandboxSpec, Future[Sandbox]] = {}
-        self._ready: dict[SandboxSpec, list[Future[Sandbox]]] = {}
-        self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="trilemma-pool")
+        self._makers = Turns(_MAKERS, "trilemma-pool")
+        self._blanks = Blanks(backend.create, self._makers, each=blanks, most=ceiling)
+        self._showing = ThreadPoolExecutor(_SHOWING, thread_name_prefix="trilemma-show")
+        self._leaving = Leaving(self._changed)
         self._closed = False
 
     def lease(self, spec: SandboxSpec) -> Sandbox:
@@ -38,17 +52,22 @@ class Pool:
         A sandbox that was lost is replaced. Two threads that ask for the same get the same.
 
         Raises:
-            SandboxError: as :meth:`SandboxBackend.create`, or the pool is closed.
+            SandboxError: as :meth:`SandboxBackend.create`, there are too many, or the pool or the
+                session is closed.
 
         """
         key = _key(spec)
         while True:
-            with self._lock:
+            with self._changed:
+                # What is going makes room in a moment.
+                self._changed.wait_for(
+                    lambda: key in self._leased or not self._leaving or self._room(key.domain)
+                )
                 future = self._leased.get(key) or self._begin(key)
             try:
                 sandbox = future.result()
             except CancelledError:
-                raise SandboxError(_CLOSED) from None
+                raise SandboxError(_CLOSED if self._closed else _ENDED) from None
             except BaseException:
                 # An interrupted wait forgets nothing: what is still being made has to be closed.
                 if future.done():
@@ -61,74 +80,126 @@ class Pool:
 
     def prewarm(self, spec: SandboxSpec) -> None:
         """Begin to make the sandbox in the background. A failure shows at the lease."""
-        with self._lock:
-            if not self._closed and _key(spec) not in self._leased:
-                self._begin(_key(spec))
+        key = _key(spec)
+        with self._changed:
+            if not self._closed and key not in self._leased and self._room(key.domain):
+                self._begin(key)
 
     def stock(self, spec: SandboxSpec) -> None:
         """Begin to make blanks of this kind, for whichever domain comes first."""
-        with self._lock:
-            if not self._closed and spec.mount is None:
-                self._refill(_blank(spec))
+        with self._changed:
+            if not self._closed:
+                self._refill(self._kind(spec))
 
     def release_domain(self, domain: str) -> None:
-        """Destroy every sandbox of a domain, and wait until they are gone."""
-        with self._lock:
-            keys = [key for key in self._leased if key.domain == domain]
-            futures = [self._leased.pop(key) for key in keys]
-        _close_all(futures)
+        """End every sandbox of a domain: nothing runs in them any more afterwards."""
+        self._release(lambda key: key.domain == domain)
 
     def release_session(self, session: str, mounts: Iterable[Mount | None]) -> None:
-        """Destroy the sandboxes that no other session can use: its tunnels, and its folders'."""
+        """End the sandboxes that no other session can use: its tunnels, and its folders'."""
         own = {mount for mount in mounts if mount is not None}
-        with self._lock:
-            keys = [key for key in self._leased if key.session == session or key.mount in own]
-            futures = [self._leased.pop(key) for key in keys]
-        _close_all(futures)
+        self._release(lambda key: key.session == session or key.mount in own)
 
     def close(self) -> None:
-        """Destroy everything. Never raises; twice is fine."""
-        with self._lock:
+        """Destroy everything, and wait until it is gone. Never raises; twice is fine."""
+        with self._changed:
             self._closed = True
-            futures = list(self._leased.values())
-            futures += [future for ready in self._ready.values() for future in ready]
-            self._leased.clear()
-            self._ready.clear()
-        self._workers.shutdown(wait=True, cancel_futures=True)
-        _close_all(futures)
+            self._drop(self._blanks.drop_all())
+        self._release(lambda key: True)
+        self._makers.close()
+        self._showing.shutdown(wait=True)
+        self._leaving.close()
 
     def _begin(self, key: SandboxSpec) -> Future[Sandbox]:
         if self._closed:
             raise SandboxError(_CLOSED)
-        future = (self._take(_blank(key)) if key.mount is None else None) or self._create(key)
+        if not self._room(key.domain):
+            raise SandboxError(self._full(key.domain))
+        kind = self._kind(key)
+        blank = None if kind is None else self._blanks.take(kind)
+        if blank is not None:
+            future = self._furnish(blank, key)
+        else:
+            future = self._makers.submit(key.domain, partial(self._backend.create, key))
         self._leased[key] = future
-        if key.mount is None:
-            self._refill(_blank(key))
+        self._drop(self._blanks.drop() for _ in range(min(-self._free(), len(self._blanks))))
+        self._refill(kind)
         return future
 
-    def _take(self, kind: SandboxSpec) -> Future[Sandbox] | None:
-        """A blank that is there or coming."""
-        ready = self._ready.get(kind, [])
-        while ready:
-            if not _failed(candidate := ready.pop(0)):
-                return candidate
-        return None
+    def _kind(self, key: SandboxSpec) -> SandboxSpec | None:
+        """What a blank for ``key`` is; None where it cannot be made before it is asked for."""
+        mount = key.mount
+        if mount is not None:
+            if not self._backend.late or mount.volume:
+                return None
+            mount = replace(mount, source=LATER)
+        return replace(key, domain="", session="", mount=mount)
 
-    def _refill(self, kind: SandboxSpec) -> None:
-        if self._blanks == 0:
-            return
-        ready = self._ready.pop(kind, [])
-        self._ready[kind] = ready  # Last in order: the kind that was asked for most recently.
-        ready += [self._create(kind) for _ in range(self._blanks - len(ready))]
-        while sum(map(len, self._ready.values())) > self._ceiling:
-            oldest = next(kind for kind, futures in self._ready.items() if futures)
-            self._workers.submit(_close_when_made, self._ready[oldest].pop(0))
+    def _refill(self, kind: SandboxSpec | None) -> None:
+        if kind is not None:
+            self._drop(self._blanks.refill(kind, self._free()))
 
-    def _create(self, spec: SandboxSpec) -> Future[Sandbox]:
-        return self._workers.submit(self._backend.create, spec)
+    def _furnish(self, blank: Blank, key: SandboxSpec) -> Future[Sandbox]:
+        """The sandbox that a blank becomes for ``key``."""
+        promised: Future[Sandbox] = Future()
+
+        def furnish(made: Future[Sandbox]) -> None:
+            if not fulfil(promised, lambda: self._furnished(made, key)):
+                with self._changed:
+                    self._leaving.add(1)
+                self._leaving.remove(made)
+
+        def begin(made: Future[Sandbox]) -> None:
+            self._showing.submit(furnish, made)
+
+        blank.future.add_done_callback(begin)
+        return promised
+
+    def _furnished(self, made: Future[Sandbox], key: SandboxSpec) -> Sandbox:
+        if not failed(made):
+            sandbox = made.result()
+            if key.mount is None:
+                return sandbox
+            # The blank died while it stood there: that is no reason to refuse.
+            with suppress(SandboxLost):
+                sandbox.show(key.mount)
+                return sandbox
+        return self._backend.create(key)
+
+    def _free(self) -> int:
+        """How many more sandboxes there may be; negative where blanks have to go."""
+        return self._most - len(self._leased) - len(self._leaving) - len(self._blanks)
+
+    def _room(self, domain: str) -> bool:
+        return self._free() + len(self._blanks) > self._held(domain)
+
+    def _held(self, domain: str) -> int:
+        return sum(key.domain == domain for key in self._leased)
+
+    def _full(self, domain: str) -> str:
+        return (
+            f"this gateway may run {self._most} sandboxes, {len(self._leased)} are in use, and "
+            f"{self._held(domain)} of those by this domain, which gets no more while so few are "
+            "free; end sessions that are done, or raise TRILEMMA_SANDBOXES"
+        )
+
+    def _release(self, which: Callable[[SandboxSpec], bool]) -> None:
+        with self._changed:
+            keys = [key for key in self._leased if which(key)]
+            futures = {key: self._leased.pop(key) for key in keys}
+            self._leaving.add(len(futures))
+        for key, future in futures.items():
+            # What shows a workspace must be out of use when this returns, even if it is only
+            # being made.
+            self._leaving.end(future, wait=key.mount is not None)
+
+    def _drop(self, blanks: Iterable[Blank]) -> None:
+        for blank in blanks:
+            self._leaving.add(1)
+            self._leaving.remove(blank.future)
 
     def _forget(self, key: SandboxSpec, future: Future[Sandbox]) -> None:
-        with self._lock:
+        with self._changed:
             if self._leased.get(key) is future:
                 del self._leased[key]
 
@@ -139,30 +210,3 @@ def _key(spec: SandboxSpec) -> SandboxSpec:
     Tunnels are not shared: what may leave through one is decided by its session's list of hosts.
     """
     return spec if spec.egress is Egress.TUNNEL else replace(spec, session="")
-
-
-def _blank(spec: SandboxSpec) -> SandboxSpec:
-    return replace(spec, domain="", session="")
-
-
-def _failed(future: Future[Sandbox]) -> bool:
-    if not future.done():
-        return False
-    return future.cancelled() or future.exception() is not None or future.result().lost
-
-
-def _close_all(futures: Iterable[Future[Sandbox]]) -> None:
-    """Close in parallel: the Engine takes its time for each."""
-    threads = [threading.Thread(target=_close_when_made, args=(f,)) for f in futures]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def _close_when_made(future: Future[Sandbox]) -> None:
-    try:
-        sandbox = future.result()
-    except BaseException:  # Never made, so there is nothing to close.
-        return
-    sandbox.close()

@@ -40,6 +40,10 @@ class MountPoint:
     device: str
     """``major:minor``."""
     flags: frozenset[str]
+    group: str = ""
+    """Its peers: what is mounted on one of them appears on all."""
+    follows: str = ""
+    """The group whose mounts appear on it as well."""
 
     def has(self, *flags: str) -> bool:
         """Whether every one of ``flags`` is set."""
@@ -91,13 +95,16 @@ def interfaces(pid: int) -> frozenset[str]:
 
 def _mount_point(line: str) -> MountPoint:
     before, _, after = line.partition(" - ")
-    _, _, device, root, target, flags, *_ = before.split()
+    _, _, device, root, target, flags, *propagation = before.split()
+    peers = dict(field.split(":", 1) for field in propagation if ":" in field)
     return MountPoint(
         target=_unescape(target),
         kind=after.split()[0],
         root=_unescape(root),
         device=device,
         flags=frozenset(flags.split(",")),
+        group=peers.get("shared", ""),
+        follows=peers.get("master", ""),
     )
 
 

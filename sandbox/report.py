@@ -42,14 +42,23 @@ class SelfTest:
 
 def read_report(frame: Frame) -> SelfTest:
     """The report in a ``ready`` frame."""
+    attempts = read_attempts(frame, "ready")
     try:
-        if frame["type"] != "ready" or not frame["attempts"]:
-            raise ValueError("not a report")
         return SelfTest(
-            attempts=tuple(Attempted(**attempt) for attempt in frame["attempts"]),
+            attempts=attempts,
             missing=tuple(map(str, frame["missing"])),
             python=str(frame["python"]),
             machine=str(frame["machine"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SandboxLost(f"the tool host did not report what it is: {error!r}") from None
+
+
+def read_attempts(frame: Frame, kind: str) -> tuple[Attempted, ...]:
+    """What was tried, in a frame of the kind that was asked for. Never nothing."""
+    try:
+        if frame["type"] != kind or not frame["attempts"]:
+            raise ValueError("not a report")
+        return tuple(Attempted(**attempt) for attempt in frame["attempts"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise SandboxLost(f"the tool host did not report what it tried: {error!r}") from None

@@ -31,6 +31,10 @@ class Egress(StrEnum):
     """A loopback port inside leads to the proxy; CONNECT is allowed."""
 
 
+LATER = Path("later")
+"""The source of a mount that is not there yet: the sandbox is made ahead, with a slot for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mount:
     """A prepared host directory that becomes ``/workspace``."""
@@ -41,6 +45,15 @@ class Mount:
     uid: int
     """The unprivileged user that owns the view; the sandbox runs as this user. Never 0."""
     gid: int
+    volume: str = ""
+    """In place of ``source``, one of the engine's volumes: it may not see this host's folders."""
+    volume_exec: bool = False
+    """The volume is without ``noexec``. It has one set of flags for all sandboxes of a session."""
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the view comes later, into a slot."""
+        return self.source == LATER
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +98,19 @@ class SandboxSpec:
             raise SpecError("a tunnel needs the code capability; use structured egress")
         if self.mount is not None and self.mount.uid == 0:
             raise SpecError("a sandbox never runs as uid 0")
+        if self.mount is not None and self.mount.volume:
+            _check_volume(self.mount, self.exec)
+
+
+def _check_volume(mount: Mount, execution: Exec) -> None:
+    if mount.read_only:
+        # The runtime would remount it, and a remount drops nosuid, nodev and noexec.
+        raise SpecError("a volume is never mounted read-only; carry the folder in as it is")
+    if mount.volume_exec and execution is Exec.ONCE:
+        raise SpecError(
+            "a vetted command cannot run here: the gateway cannot mount folders, so the workspace "
+            "is one volume, and since code is among the grants it is not noexec; leave code out "
+            "of the grants, or run the gateway as root on the engine's machine"
+        )
+    if mount.volume_exec is not (execution is Exec.FREE) and execution is Exec.FREE:
+        raise SpecError("code needs a volume that was made without noexec")

@@ -5,7 +5,7 @@ every process, every mount, the namespaces, and what the tool host tried. At the
 capabilities are derived from the same evidence and must be those of the spec.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from trilemma.errors import SandboxRefused
@@ -14,9 +14,11 @@ from ..policy.capability import show
 from .container import EXCHANGE, WORKSPACE, Settings
 from .evidence import Evidence
 from .expected import Finding, compare
+from .locked import of_filters
 from .proc import MountPoint, Process
 from .profile import ENGINE_FILTER, OWN_MOUNTS, derive
-from .spec import Exec
+from .report import Attempted
+from .spec import Exec, SandboxSpec
 
 
 def verify(evidence: Evidence, settings: Settings) -> None:
@@ -26,7 +28,17 @@ def verify(evidence: Evidence, settings: Settings) -> None:
         SandboxRefused: the first few findings, in words.
 
     """
-    found = list(findings(evidence, settings))
+    refuse(findings(evidence, settings))
+
+
+def refuse(findings: Iterable[Finding]) -> None:
+    """Refuse a container for what was found, if anything was.
+
+    Raises:
+        SandboxRefused: the first few findings, in words.
+
+    """
+    found = list(findings)
     if found:
         more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
         raise SandboxRefused(f"the sandbox was destroyed: {'; '.join(map(str, found[:3]))}{more}")
@@ -36,16 +48,18 @@ def findings(evidence: Evidence, settings: Settings) -> Iterator[Finding]:
     """Everything that is wrong; nothing for a sandbox that may be used."""
     yield from compare(evidence.inspect, settings)
     for process in evidence.processes:
-        yield from _process(process, settings)
+        yield from of_process(process, settings)
+    yield from of_filters(evidence.filters, settings)
     yield from _mounts(evidence.mounts, settings)
     yield from _namespaces(evidence)
-    yield from _tried(evidence)
+    yield from of_attempts(evidence.self_test.attempts)
     derived = derive(evidence, settings.spec.egress)
     if derived != settings.spec.capabilities:
         yield Finding("what it amounts to", show(settings.spec.capabilities), show(derived))
 
 
-def _process(process: Process, settings: Settings) -> Iterator[Finding]:
+def of_process(process: Process, settings: Settings) -> Iterator[Finding]:
+    """What is wrong with one process."""
     name = f"of process {process.pid}, the"
     checks = (
         ("seccomp mode", 2, process.seccomp),
@@ -85,9 +99,18 @@ def mount_rules(settings: Settings) -> tuple[_MountRule, ...]:
         _MountRule(EXCHANGE, None, ("ro",)),
     ]
     if settings.spec.mount is not None:
-        access = "ro" if settings.spec.mount.read_only else "rw"
-        rules.append(_MountRule(WORKSPACE, None, (access, "nosuid", "nodev", *noexec)))
+        kind = "tmpfs" if settings.spec.mount.volume else None
+        rules.append(_MountRule(WORKSPACE, kind, workspace_flags(settings.spec)))
     return tuple(rules)
+
+
+def workspace_flags(spec: SandboxSpec) -> tuple[str, ...]:
+    """What the mount must have that a sandbox sees as its workspace: an empty slot has it all."""
+    assert spec.mount is not None
+    access = "ro" if spec.mount.read_only or spec.mount.awaited else "rw"
+    # A volume has the same flags in all its sandboxes; what is locked executes nothing from it.
+    execute = spec.mount.volume_exec or (spec.exec is Exec.FREE and not spec.mount.awaited)
+    return (access, "nosuid", "nodev") if execute else (access, "nosuid", "nodev", "noexec")
 
 
 def _mounts(mounts: tuple[MountPoint, ...], settings: Settings) -> Iterator[Finding]:
@@ -116,9 +139,11 @@ def _namespaces(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("network interfaces", ["lo"], sorted(evidence.interfaces))
 
 
-def _tried(evidence: Evidence) -> Iterator[Finding]:
-    for attempt in evidence.self_test.surprises:
-        outcome = " ".join(filter(None, (attempt.outcome, attempt.detail)))
-        yield Finding(f"trying to {attempt.name}", attempt.expected, outcome)
-    if not evidence.self_test.attempts:
+def of_attempts(attempts: tuple[Attempted, ...]) -> Iterator[Finding]:
+    """What the tool host tried that went otherwise than it must."""
+    for attempt in attempts:
+        if attempt.surprising:
+            outcome = " ".join(filter(None, (attempt.outcome, attempt.detail)))
+            yield Finding(f"trying to {attempt.name}", attempt.expected, outcome)
+    if not attempts:
         yield Finding("the self-test", "a list of attempts", "empty")

@@ -17,7 +17,7 @@ _LINK = 3
 def run_call(link: socket.socket, settings: Settings) -> NoReturn:
     """Everything a forked child does."""
     link = _keep_only(link)
-    os.chdir(SCRATCH if settings.workspace == "none" else WORKSPACE)
+    os.chdir(WORKSPACE if settings.mounted else SCRATCH)
     if settings.exec == "never":
         kernel.install_filter(lock.call_lock("never"))
     _rehearse(settings, link)
@@ -39,7 +39,7 @@ def _rehearse(settings: Settings, link: socket.socket) -> None:
     """
     frame = loads(dumps({"entry": {"kind": "builtin", "name": ""}, "arguments": {}}))
     schema.check(frame["arguments"], {"type": "object", "additionalProperties": False})
-    if settings.workspace != "none":
+    if settings.mounted:
         workspace = Workspace(Context(settings, link, None))
         os.close(workspace.open(".", os.O_RDONLY | os.O_DIRECTORY))
         os.close(workspace.root)
@@ -94,6 +94,10 @@ def _run(entry: dict[str, Any], arguments: dict[str, Any], context: Context) -> 
         return command.run(entry, context)
     if context.settings.exec == "once":
         kernel.install_filter(lock.call_lock("once"))
+    if entry["kind"] == "carry":
+        from . import carry
+
+        return carry.run(entry["name"], arguments, context.settings)
     if entry["kind"] == "builtin" and entry["name"] != "describe_module":
         return catalog.run(entry["name"], arguments, context)
     from . import modules

@@ -86,8 +86,26 @@ class ToolHost:
                 self._start(call, fds, report)
             case {"type": "cancel", "call": int(call)}:
                 self._cancel(call)
+            case {"type": "mounted", "workspace": "ro" | "rw" as access}:
+                self._mounted(access)
             case _:
                 raise FrameError(f"no such frame: {frame.get('type')!r}")
+
+    def _mounted(self, access: str) -> None:
+        """The workspace that was to come later is there: look at it before the first call."""
+        if self._settings.workspace != "later" or self._running:
+            raise FrameError("no workspace was awaited")
+        self._settings = self._settings._replace(workspace=access)
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            # It was forked before there was a workspace, and stands elsewhere.
+            spare.kill()
+            os.waitpid(spare.pid, 0)
+            spare.close()
+        attempts = selftest.report_workspace(self._settings)
+        send(self._control, {"type": "mounted", "attempts": attempts})
+        if self._settings.exclusive:
+            self._fork_spare()
 
     def _start(self, call: int, fds: list[int], report: bool) -> None:
         if self._settings.exclusive and self._running:

@@ -23,11 +23,16 @@ class Settings(NamedTuple):
     egress: str
     """``none``, ``structured`` or ``tunnel``."""
     workspace: str
-    """``none``, ``ro`` or ``rw``."""
+    """``none``, ``ro`` or ``rw``; ``later`` until one is mounted."""
     output: int
     """Bytes of one answer."""
     file_size: int
     modules: tuple[Module, ...]
+
+    @property
+    def mounted(self) -> bool:
+        """Whether there is a workspace to work in now."""
+        return self.workspace in ("ro", "rw")
 
     @property
     def exclusive(self) -> bool:
@@ -43,7 +48,7 @@ def read_settings(frame: Frame | None) -> Settings:
     settings = Settings(modules=modules, **frame)
     _one_of(settings.exec, "never", "once", "free")
     _one_of(settings.egress, "none", "structured", "tunnel")
-    _one_of(settings.workspace, "none", "ro", "rw")
+    _one_of(settings.workspace, "none", "later", "ro", "rw")
     return settings
 
 

@@ -54,9 +54,7 @@ def test_many_domains_at_once_each_get_their_own(
         assert [text.strip() for text in threads.map(visit, domains)] == domains
     for domain in domains:
         pool.release_domain(domain)
-    blanks = engine.containers(f"dev.trilemma.instance={runtime.instance}")
     pool.close()
-    assert len(blanks) <= 2
     assert engine.containers(f"dev.trilemma.instance={runtime.instance}") == ()
 
 

@@ -23,6 +23,7 @@ class Box:
         self.exchange = Path("/nowhere")
         self.uid = 1
         self.lost = False
+        self.shown: list[Mount] = []
 
     def call(self, call: SandboxCall) -> CallResult:
         return CallResult()
@@ -30,12 +31,20 @@ class Box:
     def cancel(self, call_id: str) -> None:
         pass
 
+    def show(self, view: Mount) -> None:
+        self.shown.append(view)
+
+    def stop(self) -> None:
+        self.lost = True
+
     def close(self) -> None:
         self.lost = True
 
 
 class Boxes:
     """A backend that counts."""
+
+    late = False
 
     def __init__(self) -> None:
         self.made: list[Box] = []

@@ -29,6 +29,8 @@ def test_a_space_in_a_path_is_read_back() -> None:
         root="/mnt1",
         device="98:0",
         flags=frozenset({"ro", "noexec", "nosuid"}),
+        group="7",
+        follows="1",
     )
     assert found.has("ro", "nosuid")
     assert not found.has("nodev")

@@ -1,0 +1,92 @@
+"""The second check: of a sandbox that was made ahead, when its workspace arrives.
+
+It was verified when it was made, with an empty slot where the workspace will be. What can have
+changed since is looked at again before the first call: the view must be there as it is on the
+host, flags and all, and nothing besides; and no process may be more than it was.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import proc
+from .container import WORKSPACE, Settings
+from .expected import Finding
+from .proc import MountPoint
+from .report import Attempted
+from .verify import of_attempts, of_process, refuse, workspace_flags
+
+
+def verify_slot(mounts: tuple[MountPoint, ...], settings: Settings) -> None:
+    """Refuse a sandbox whose slot is not this host's: what is mounted there would not arrive.
+
+    Raises:
+        SandboxRefused: it is not.
+    """
+    assert settings.slot is not None
+    refuse(_of_slot(_at(WORKSPACE, mounts), _on_host(settings.slot.path)))
+
+
+def verify_arrival(
+    pid: int, before: tuple[MountPoint, ...], attempts: tuple[Attempted, ...], settings: Settings
+) -> None:
+    """Refuse a sandbox into which anything came but the view of its spec.
+
+    Raises:
+        SandboxRefused: the first few findings, in words.
+    """
+    refuse(_of_arrival(pid, before, attempts, settings))
+
+
+def _of_arrival(
+    pid: int, before: tuple[MountPoint, ...], attempts: tuple[Attempted, ...], settings: Settings
+) -> Iterator[Finding]:
+    mount = settings.spec.mount
+    assert mount is not None
+    yield from of_view(before, proc.mounts(pid), _on_host(mount.source), settings)
+    for process in proc.processes(pid):
+        yield from of_process(process, settings)
+    yield from of_attempts(attempts)
+
+
+def of_view(
+    before: tuple[MountPoint, ...],
+    after: tuple[MountPoint, ...],
+    view: MountPoint | None,
+    settings: Settings,
+) -> Iterator[Finding]:
+    """What is wrong with the mounts of a sandbox after ``view`` was put into its slot."""
+    arrived = [mount for mount in after if mount not in before]
+    if [mount for mount in after if mount in before] != list(before):
+        yield Finding("what was mounted before", "unchanged", "changed")
+    if [mount.target for mount in arrived] != [WORKSPACE]:
+        found = [mount.target for mount in arrived]
+        yield Finding("what was mounted later", [WORKSPACE], found)
+        return
+    (workspace,) = arrived
+    if view is None or _shows(workspace) != _shows(view):
+        yield Finding("the workspace", view and _shows(view), _shows(workspace))
+    wanted = workspace_flags(settings.spec)
+    if not workspace.has(*wanted) or (view is not None and workspace.flags != view.flags):
+        yield Finding(f"the mount {WORKSPACE}", wanted, workspace.flags)
+
+
+def _of_slot(inside: MountPoint | None, slot: MountPoint | None) -> Iterator[Finding]:
+    if inside is None or slot is None or _shows(inside) != _shows(slot):
+        yield Finding("the place for a workspace", slot and _shows(slot), inside and _shows(inside))
+    elif not slot.group or inside.follows != slot.group or inside.group:
+        yield Finding("the place for a workspace", "a follower of the slot", "on its own")
+
+
+def _shows(mount: MountPoint) -> tuple[str, str, str]:
+    """What is mounted, wherever and with whatever flags."""
+    return (mount.kind, mount.device, mount.root)
+
+
+def _on_host(path: Path) -> MountPoint | None:
+    return _at(str(path), proc.mounts(os.getpid()))
+
+
+def _at(target: str, mounts: tuple[MountPoint, ...]) -> MountPoint | None:
+    """Of several at one place only the last can be reached."""
+    return next((mount for mount in reversed(mounts) if mount.target == target), None)
