@@ -19,45 +19,51 @@ _Rule = dict[str, Any]
 FILES = """
     open openat openat2 creat close close_range read write pread64 pwrite64 readv writev preadv
     preadv2 pwritev pwritev2 lseek stat fstat lstat newfstatat statx access faccessat faccessat2
-    dup dup2 dup3 fcntl flock fsync fdatasync sync_file_range syncfs truncate ftruncate fallocate
-    fadvise64 readahead copy_file_range sendfile splice tee pipe pipe2 umask
+    dup dup2 dup3 fcntl flock fsync fdatasync truncate ftruncate fallocate
+    fadvise64 copy_file_range sendfile splice pipe pipe2 umask
     getdents getdents64 mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat
     symlink symlinkat readlink readlinkat chdir fchdir getcwd chmod fchmod fchmodat fchmodat2
-    chown fchown lchown fchownat utime utimes utimensat futimesat statfs fstatfs
+    chown fchown lchown fchownat utime utimes utimensat statfs fstatfs
     getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr
 """
 
 MEMORY = """
-    mmap munmap mprotect mremap madvise brk msync mincore mlock mlock2 munlock membarrier
+    mmap munmap mprotect mremap madvise brk msync membarrier
 """
 
 PROCESSES = """
-    fork vfork execve wait4 waitid exit exit_group getpid getppid gettid getpgid getpgrp setpgid
+    fork execve wait4 waitid exit exit_group getpid getppid gettid getpgid getpgrp setpgid
     getsid setsid getuid geteuid getgid getegid getresuid getresgid getgroups capget
     kill tkill tgkill rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait
-    rt_sigqueueinfo rt_tgsigqueueinfo rt_sigsuspend sigaltstack pause signalfd signalfd4
-    restart_syscall pidfd_open pidfd_send_signal arch_prctl seccomp set_tid_address
-    set_robust_list get_robust_list rseq futex futex_waitv futex_wake futex_wait futex_requeue
+    sigaltstack pause restart_syscall pidfd_open pidfd_send_signal arch_prctl seccomp
+    set_tid_address set_robust_list rseq futex futex_wake futex_wait futex_requeue
 """
 
 TIME_AND_LIMITS = """
     clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time times alarm getitimer
-    setitimer timer_create timer_settime timer_gettime timer_getoverrun timer_delete
-    timerfd_create timerfd_settime timerfd_gettime
-    sched_yield sched_getaffinity sched_setaffinity sched_getparam sched_getscheduler
+    setitimer sched_yield sched_getaffinity sched_getparam sched_getscheduler
     sched_get_priority_max sched_get_priority_min getcpu getpriority setpriority
     getrlimit setrlimit prlimit64 getrusage sysinfo uname getrandom
 """
 
 WAITING = """
-    select pselect6 poll ppoll epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_wait
-    epoll_wait_old epoll_pwait epoll_pwait2 eventfd eventfd2
+    select pselect6 poll ppoll epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait
+    epoll_pwait2 eventfd eventfd2
 """
 
 SOCKETS = """
     socketpair connect sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg shutdown getsockname
     getpeername setsockopt getsockopt
 """
+
+PROGRAMS = """
+    vfork rt_sigqueueinfo rt_tgsigqueueinfo rt_sigsuspend signalfd signalfd4 get_robust_list
+    futex_waitv sched_setaffinity mincore mlock mlock2 munlock
+    sync_file_range syncfs readahead tee futimesat
+    timer_create timer_settime timer_gettime timer_getoverrun timer_delete
+    timerfd_create timerfd_settime timerfd_gettime
+"""
+"""What Python never asks for and programs do: vetted ones, and those of the code capability."""
 
 CODE_ONLY = """
     execveat memfd_create bind listen accept accept4 inotify_init inotify_init1 inotify_add_watch
@@ -118,6 +124,8 @@ def profile(exec_mode: Exec) -> dict[str, Any]:
     """The profile for one exec mode, as the Engine reads it."""
     code = exec_mode is Exec.FREE
     groups = [FILES, MEMORY, PROCESSES, TIME_AND_LIMITS, WAITING, SOCKETS]
+    if exec_mode is not Exec.NEVER:
+        groups.append(PROGRAMS)
     ioctls = dict(_IOCTL)
     families = [_AF_UNIX]
     if code:
