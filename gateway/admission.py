@@ -18,9 +18,8 @@ from .egress import DomainEgress, Exit
 from .enforcement import Actor, Enforcement
 from .inputs import take_labels
 from .interface import Approve
-from .layerwatch import LayerWatch
 from .ledger.events import Event, Kind
-from .machinery import Machinery, image
+from .machinery import Machinery
 from .models import ModelCalls
 from .profiles import SandboxPlan, limits
 from .schemas import AgentSpec
@@ -77,8 +76,9 @@ class Admission:
             take_labels(enforcement, self.actor, self.brings)
             workspace = self._open_workspace(enforcement, machinery)
             exit = Exit(self.actor, Destinations(self.spec.destinations, policy.egress.allow))
-            plan = self._plan(tools, workspace)
-            dispatch = Dispatch(machinery.pool, plan, egress, exit, self._watch(plan, workspace))
+            plan = self._plan(tools, workspace, machinery)
+            watch = workspace.watch(plan.limits.layer) if workspace else None
+            dispatch = Dispatch(machinery.pool, plan, egress, exit, watch)
             named = {tool.name: tool for tool in tools}
             calls = Calls(enforcement, self.actor, named, dispatch.run, self.approve)
             offered = fitting(tools, self.actor.grants)
@@ -101,24 +101,26 @@ class Admission:
             self._record_refused(enforcement)
             raise
 
-    def _watch(self, plan: SandboxPlan, workspace: OpenWorkspace | None) -> LayerWatch | None:
-        layer = workspace.layer if workspace else None
-        return LayerWatch(layer, plan.limits.layer) if layer else None
-
     def _plan(
-        self, tools: tuple[ToolDefinition, ...], workspace: OpenWorkspace | None
+        self,
+        tools: tuple[ToolDefinition, ...],
+        workspace: OpenWorkspace | None,
+        machinery: Machinery,
     ) -> SandboxPlan:
         modules = {tool.module.name: tool.module for tool in tools if tool.module is not None}
         grants = self.actor.grants
         may_run = grants is None or Capability.CODE in grants
+        # In this order: what is carried has its flags from the first.
+        executable = workspace.view(exec=True).mount if workspace and may_run else None
+        mount = workspace.view(exec=False).mount if workspace else None
         return SandboxPlan(
             domain=self.actor.domain,
             session=self.actor.session,
-            locked_image=image("base"),
-            code_image=self.spec.image or image("code"),
+            locked_image=machinery.image("base"),
+            code_image=self.spec.image or machinery.image("code"),
             limits=limits(self.spec.sandbox),
-            mount=workspace.view(exec=False).mount if workspace else None,
-            executable_mount=workspace.view(exec=True).mount if workspace and may_run else None,
+            mount=mount,
+            executable_mount=executable,
             modules=tuple(modules.values()),
         )
 

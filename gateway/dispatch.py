@@ -1,8 +1,11 @@
 """From an allowed call to the sandbox that runs it."""
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from trilemma.errors import SpecError
 
 from ..policy.capability import Capability, CapabilitySet
 from ..sandbox.base import (
@@ -22,6 +25,7 @@ from .layerwatch import LayerWatch
 from .profiles import SandboxPlan
 from .schemas import CommandTool
 from .tools import ToolDefinition
+from .workspaces.packwatch import PackWatch
 
 _TUNNEL_SOCKET = "egress.sock"
 KILL_AGAIN = 0.1
@@ -40,7 +44,7 @@ class Dispatch:
         plan: SandboxPlan,
         egress: DomainEgress,
         exit: Exit,
-        layer: LayerWatch | None,
+        layer: LayerWatch | PackWatch | None,
     ) -> None:
         self._pool = pool
         self._plan = plan
@@ -49,6 +53,8 @@ class Dispatch:
         self._layer = layer
         self._lock = threading.Lock()
         self._ended = threading.Condition(self._lock)
+        self._leasing: set[str] = set()
+        """Calls on their way into a sandbox."""
         self._running: dict[str, Sandbox] = {}
         self._cancelled: set[str] = set()
         self._tunnels: dict[Path, str] = {}
@@ -115,8 +121,11 @@ class Dispatch:
 
     def prewarm(self, tools: tuple[ToolDefinition, ...], pair: CapabilitySet) -> None:
         """Begin to make the sandboxes that these tools will want, in the background."""
-        for spec in {self._plan.spec(t, pair if t.takes_grants else t.needs) for t in tools}:
-            self._pool.prewarm(spec)
+        for tool in tools:
+            # What cannot be made is said at its call.
+            with suppress(SpecError):
+                spec = self._plan.spec(tool, pair if tool.takes_grants else tool.needs)
+                self._pool.prewarm(spec)
 
     def _begin(self, call: str, sandbox: Sandbox) -> bool:
         with self._lock:

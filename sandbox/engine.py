@@ -92,20 +92,39 @@ class Engine:
         return None
 
     def remove(self, container: str) -> None:
-        """Kill and remove a container, by id or name. One that is gone or going is fine."""
-        with self._translated():
+        """Kill and remove a container, by id or name, and wait until it is gone."""
+        with self._translated(), contextlib.suppress(foreign.NotFound):
             try:
                 self._api.remove_container(container, force=True, v=True)
-            except foreign.NotFound:
-                return
             except foreign.APIError as exc:
                 if exc.status_code != 409:  # "removal already in progress"
                     raise
+                self._api.wait(container, condition="removed")
 
     def containers(self, label: str) -> tuple[Inspect, ...]:
         """Every container, running or not, that carries ``label`` or ``label=value``."""
         with self._translated():
             return tuple(self._api.containers(all=True, filters={"label": label}))
+
+    def create_volume(
+        self, name: str, options: Mapping[str, str], labels: Mapping[str, str]
+    ) -> Inspect:
+        """What the Engine says of the volume of that name, which it makes if there is none."""
+        with self._translated():
+            made: Inspect = self._api.create_volume(
+                name, driver="local", driver_opts=dict(options), labels=dict(labels)
+            )
+            return made
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume that no container has. One that is gone is fine."""
+        with self._translated(), contextlib.suppress(foreign.NotFound):
+            self._api.remove_volume(name)
+
+    def volumes(self, label: str) -> tuple[Inspect, ...]:
+        """Every volume that carries ``label`` or ``label=value``."""
+        with self._translated():
+            return tuple(self._api.volumes(filters={"label": label})["Volumes"] or ())
 
     @contextlib.contextmanager
     def _translated(self, image: str = "") -> Iterator[None]:

@@ -18,11 +18,15 @@ _QUIET_ROUNDS = 3
 
 
 def remove_containers(engine: Engine, instance: str) -> int:
-    """Kill and remove every container of ``instance``; how many there were."""
-    found = engine.containers(f"{_INSTANCE}={instance}")
+    """Kill and remove every container and every volume of ``instance``; how many there were."""
+    label = f"{_INSTANCE}={instance}"
+    found = engine.containers(label)
     for container in found:
         engine.remove(str(container["Id"]))
-    return len(found)
+    volumes = engine.volumes(label)
+    for volume in volumes:
+        engine.remove_volume(str(volume["Name"]))
+    return len(found) + len(volumes)
 
 
 def remove_until_quiet(
@@ -67,8 +71,8 @@ def _sweep_containers(engine: Engine | None) -> int:
     try:
         dead = {
             name
-            for container in using.containers(_INSTANCE)
-            if not alive(name := container["Labels"][_INSTANCE])
+            for each in (*using.containers(_INSTANCE), *using.volumes(_INSTANCE))
+            if not alive(name := each["Labels"][_INSTANCE])
         }
         return sum(remove_containers(using, name) for name in dead)
     finally:

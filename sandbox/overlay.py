@@ -10,11 +10,12 @@ from pathlib import Path
 from trilemma.errors import SandboxError, WorkspaceError
 
 from . import mounts
+from .carried.record import Record
 from .filelock import FileLock
 from .folder import Folder
 from .idmap import IdMaps, Owner, sandbox_owner
 from .mounts import Flag
-from .specials import build_mask, special_files
+from .specials import build_mask, special_files, standing
 from .treecopy import copy_tree
 
 # Redirects and partial copies would let the upper folder point at others; without them it holds
@@ -97,10 +98,15 @@ class Overlay:
 
     def _build_mask(self, root: int) -> None:
         self.hidden = special_files(root)
+        masked = self._deleted(root) + self.hidden
         # An overlay without a layer of its own needs two folders below, so the mask is made anyway.
-        if self.hidden or self._layer is None:
+        if masked or self._layer is None:
             disk = Owner(self._folder.uid, self._folder.gid)
-            build_mask(root, self.hidden, self._place / "mask", disk, self.owner)
+            build_mask(root, masked, self._place / "mask", disk, self.owner)
+
+    def _deleted(self, root: int) -> list[str]:
+        """What a session deleted for whom the folder was carried: there are no whiteouts of it."""
+        return standing(root, Record.load(self._layer).gone) if self._layer is not None else []
 
     def _prepare_upper(self) -> None:
         if self._layer is None:

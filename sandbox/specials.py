@@ -9,7 +9,8 @@ use it with, and one with code is kept from unix sockets by its seccomp profile.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from .beneath import directory, entry, is_special
@@ -46,15 +47,29 @@ def _mode(opened: int, name: str) -> int:
     return stat.S_IFREG if found is None else found.st_mode
 
 
+def standing(root: int, paths: Iterable[str]) -> list[str]:
+    """Those of the paths that are there."""
+    found = []
+    for path in paths:
+        parent, _, name = path.rpartition("/")
+        with suppress(OSError), directory(root, parent) as opened:
+            if entry(opened, name) is not None:
+                found.append(path)
+    return found
+
+
 def build_mask(root: int, paths: list[str], target: Path, disk: Owner, view: Owner) -> None:
     """Make ``target`` a layer that hides ``paths`` when it is stacked on the folder ``root``.
 
     Its directories show the attributes of the folder's own, in the view's ids: in an overlay the
     topmost directory's attributes count.
     """
+    hidden = set(paths)
     _like(root, "", target, disk, view)
     for path in paths:
-        parents = reversed(PurePosixPath(path).parents[:-1])
+        parents = list(reversed(PurePosixPath(path).parents[:-1]))
+        if not hidden.isdisjoint(map(str, parents)):
+            continue  # Hidden with the folder that it lies in.
         for parent in parents:
             if not (target / parent).is_dir():
                 _like(root, str(parent), target / parent, disk, view)

@@ -28,7 +28,14 @@ class View:
     """One prepared mount. Close it after the sandbox that uses it is gone."""
 
     def __init__(
-        self, mount: Mount, release: Callable[[], None], *, copied: bool, hidden: tuple[str, ...]
+        self,
+        mount: Mount,
+        release: Callable[[], None],
+        *,
+        copied: bool,
+        hidden: tuple[str, ...],
+        unread: tuple[str, ...] = (),
+        pack: Callable[[], None] | None = None,
     ) -> None:
         self.mount = mount
         """What a sandbox's spec takes."""
@@ -36,6 +43,10 @@ class View:
         """The kernel could not show the folder as it is: this is a copy of it."""
         self.hidden = hidden
         """Sockets, fifos and devices that lie in the folder and are not in the view."""
+        self.unread = unread
+        """What the gateway may not read, and so is not in the view."""
+        self.pack = pack
+        """Brings what was written into the layer; None where writing goes there by itself."""
         self._release: Callable[[], None] | None = release
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import PurePosixPath
 
 from ...sandbox.beneath import directory, open_beneath
+from ...sandbox.carried.record import Record
 from ...sandbox.folder import Folder
 from .attention import runs_by_itself
 from .changes import Change, Changes, Entry, Kind, Refused, printable
@@ -30,10 +31,12 @@ def diff(layer: Layer, folder: Folder) -> Changes:
         base = folder.open(os.O_RDONLY)
         stack.callback(os.close, base)
         reader = _Reader(layer, base)
+        carried = Record.load(layer.place)
         if layer.upper.is_dir():
             upper = os.open(layer.upper, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             stack.callback(os.close, upper)
             reader.read(upper)
+        reader.read_record(carried)
     reader.changes.sort(key=lambda change: (not change.runs, change.path))
     return Changes(
         layer=layer.id,
@@ -48,6 +51,8 @@ class _Reader:
     def __init__(self, layer: Layer, base: int) -> None:
         self.changes: list[Change] = []
         self.refused: list[Refused] = []
+        self._seen: set[str] = set()
+        self._noted: set[str] = set()
         self._layer = layer
         self._base = base
 
@@ -67,8 +72,26 @@ class _Reader:
             except OSError as error:
                 self._refuse(parent, f"it cannot be read: {error.strerror}")
 
+    def read_record(self, record: Record) -> None:
+        """Note what a carried layer says beside its files."""
+        for path in record.gone:
+            # A later session may have made it anew.
+            if path not in self._seen:
+                self._deleted(path)
+        for path, why in record.lost.items():
+            self._refuse(path, why)
+
+    def _deleted(self, path: str) -> None:
+        try:
+            self._gone(path, look(self._base, path))
+        except SpecialFile:
+            self._refuse(path, "it is, or hides, a socket, fifo or device")
+        except OSError as error:
+            self._refuse(path, f"it cannot be read: {error.strerror}")
+
     def _entry(self, upper: int, path: str, found: os.stat_result) -> bool:
         """Note one entry of the upper folder; True for a directory that is to be entered."""
+        self._seen.add(path)
         if path == MARK_FILE:
             self._refuse(path, "it is the workspace's identity mark")
             return False
@@ -133,6 +156,9 @@ class _Reader:
             return []
 
     def _note(self, path: str, old: Entry | None, new: Entry | None) -> None:
+        if path in self._noted:
+            return
+        self._noted.add(path)
         runs = runs_by_itself(path, new, old)
         self.changes.append(Change(path, old, new, runs, self._is_stale(path, old)))
 

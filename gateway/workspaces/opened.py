@@ -3,15 +3,34 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from ...sandbox.folder import Folder
-from ...sandbox.views import View, ViewMaker
+from ...sandbox.views import View
+from ..layerwatch import LayerWatch
 from ..ledger.events import Event, Kind
 from ..ledger.store import Ledger
 from .changes import printable
 from .layers import Layer
 from .mark import Mark, write_mark
 from .opening import Opening
+from .packwatch import PackWatch
+
+
+class Views(Protocol):
+    """Shows folders to sandboxes: as mounts, or carried where folders cannot be mounted."""
+
+    def layer_view(self, folder: Folder, layer: Path, *, exec: bool) -> View:
+        """The folder with the changes of a layer on top; writing goes to the layer."""
+        ...
+
+    def direct_view(self, folder: Folder, *, read_only: bool, exec: bool) -> View:
+        """The folder itself."""
+        ...
+
+    def close(self) -> None:
+        """Take back every view that is left."""
+        ...
 
 
 class OpenWorkspace:
@@ -20,7 +39,7 @@ class OpenWorkspace:
     def __init__(
         self,
         ledger: Ledger,
-        views: ViewMaker,
+        views: Views,
         folder: Folder,
         workspace: str,
         layer: Layer | None,
@@ -60,16 +79,24 @@ class OpenWorkspace:
                 "others wrote it (mail, downloads, a fork), say 'origin: strangers' in the agent"
             )
         if any(view.copied for view in self._views):
-            yield f"the kernel cannot show workspace {name} as it is; the agent works on a copy"
+            yield f"workspace {name} cannot be mounted as it is; the agent works on a copy"
         hidden = {path for view in self._views for path in view.hidden}
         if hidden:
             yield (
                 f"{len(hidden)} sockets, fifos or devices in workspace {name} are hidden from "
                 f"the agent, such as {printable(min(hidden))!r}"
             )
+        unread = {path for view in self._views for path in view.unread}
+        if unread:
+            yield (
+                f"{len(unread)} files or folders in workspace {name} may not be read by you and "
+                f"are hidden from the agent, such as {printable(min(unread))!r}"
+            )
 
     def view(self, *, exec: bool) -> View:
         """Mount it, with ``noexec`` unless ``exec``. :meth:`close` unmounts it.
+
+        Where both are wanted, that with ``exec`` comes first: what is carried has its flags then.
 
         Raises:
             WorkspaceError: the folder was replaced, or cannot be mounted in this mode.
@@ -82,6 +109,13 @@ class OpenWorkspace:
                 view = self._maker.layer_view(self._folder, self.layer.place, exec=exec)
             self._views.append(view)
         return view
+
+    def watch(self, limit: int) -> LayerWatch | PackWatch | None:
+        """What looks after the layer beside the calls; ``limit`` is what it may hold on disk."""
+        if self.layer is None:
+            return None
+        packs = [view.pack for view in self._views if view.pack is not None]
+        return PackWatch(packs[0]) if packs else LayerWatch(self.layer, limit)
 
     def close(self) -> None:
         """Unmount every view, then record that it is closed. Twice is fine.

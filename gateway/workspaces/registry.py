@@ -11,7 +11,6 @@ from ...policy.decision import Decision
 from ...policy.explain import explain
 from ...policy.request import AccessRequest
 from ...sandbox.folder import Folder
-from ...sandbox.views import ViewMaker
 from ..ledger.events import Event, Head, Kind
 from ..ledger.fold import Held
 from ..ledger.store import Ledger
@@ -20,7 +19,7 @@ from . import records
 from .identity import Identity, identify
 from .layers import Layer, Layers
 from .mark import Mark, write_mark
-from .opened import OpenWorkspace
+from .opened import OpenWorkspace, Views
 from .opening import Mode, Opening, Origin
 from .places import Place, Places, read_places
 from .roots import refuse_root, refuse_rules
@@ -36,7 +35,7 @@ class Workspaces:
         self,
         ledger: Ledger,
         layers: Path,
-        views: ViewMaker,
+        views: Views,
         *,
         own: Iterable[Path] = (),
         rules: Iterable[Path] = (),
@@ -88,6 +87,10 @@ class Workspaces:
             opening,
             undeclared=first and opening.origin is None,
         )
+
+    def close(self) -> None:
+        """Take back every view that is left. The sandboxes are gone by then."""
+        self._views.close()
 
     def declare(self, path: Path, origin: Origin, principal: str) -> str:
         """A person says who wrote a folder, whatever its mark says. Gives its new identity.

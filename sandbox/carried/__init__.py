@@ -1,0 +1,1 @@
+"""Workspaces whose folders cannot be mounted: their files are carried into a volume and back."""

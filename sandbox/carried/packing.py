@@ -1,0 +1,186 @@
+"""Fills a volume with what an agent is to see, and brings back what it changed."""
+
+import base64
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from trilemma.errors import WorkspaceError
+
+from ..beneath import open_beneath
+from ..folder import Folder
+from ..idmap import sandbox_owner
+from .carrier import PIECE, Carrier, Row, Vanished
+from .record import Record
+from .tree import MAX_ENTRIES, Kind, Node, Tree, above, merged, read_tree, wire
+from .upper import Upper
+
+_PAGE = 4096
+_TICK = 50_000_000
+"""Nanoseconds in which a file may change twice without a new time. Kernels need a tenth of it."""
+
+_LOST = {
+    Kind.SPECIAL: "it is, or hides, a socket, fifo or device",
+    Kind.DEEP: "it is nested too deep to be carried out of the sandbox",
+}
+
+
+class Packing:
+    """One folder and one layer, carried into one volume. Used by one thread at a time."""
+
+    def __init__(self, folder: Folder, layer: Path, carrier: Carrier) -> None:
+        self._folder = folder
+        self._layer = layer
+        self._carrier = carrier
+        self._base = Tree()
+        self._known: dict[str, Node] = {}
+        """What lay in the volume when it was last looked at, and is in folder or layer."""
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Sockets, fifos and devices of the folder, which are not carried."""
+        return tuple(self._base.hidden)
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """What this process may not read, and so cannot carry."""
+        return tuple(self._base.unread)
+
+    def fill(self, size: int) -> None:
+        """Carry the folder in, with the layer's changes on top.
+
+        Raises:
+            WorkspaceError: it does not fit into ``size`` bytes, or changes while it is read.
+            SandboxError: the carrier is gone.
+        """
+        with _opened(self._folder, self._layer) as (base, upper):
+            self._base = read_tree(base)
+            changes = read_tree(upper) if upper is not None else Tree()
+            shown = merged(self._base, changes, Record.load(self._layer).gone)
+            sources = {
+                path: (upper if own and upper is not None else base) for path, own in shown.items()
+            }
+            nodes = {
+                path: (changes if own else self._base).nodes[path] for path, own in shown.items()
+            }
+            _check_size(self._folder, nodes, size)
+            self._carrier.put(_rows(nodes, sources))
+        self._known = self._carrier.listing().nodes
+        # What could not be read after all was never there for anybody to delete.
+        for path in shown.keys() - self._known.keys():
+            self._base.nodes.pop(path, None)
+
+    def pack(self) -> None:
+        """Bring back what was changed since the last time.
+
+        Raises:
+            SandboxError: the carrier is gone, or says what cannot be.
+            WorkspaceError: the layer cannot be written.
+        """
+        listing = self._carrier.listing()
+        now = listing.nodes
+        lost = {path: _LOST[node.kind] for path, node in now.items() if node.kind in _LOST}
+        owner = sandbox_owner(self._folder.uid, self._folder.gid)
+        try:
+            with Upper(self._layer, owner, self._folder.mode) as upper:
+                self._clear(upper, now)
+                self._write(upper, now)
+                folders = {p: n.mode for p, n in now.items() if n.kind is Kind.FOLDER}
+                upper.set_modes(folders)
+            Record(self._gone(now), lost).save(self._layer)
+        except OSError as error:
+            raise WorkspaceError(
+                f"layer {self._layer.name!r} cannot be written: {error.strerror}"
+            ) from None
+        # What changed a moment ago may change again without a new time: it is fetched again.
+        recent = listing.clock - _TICK
+        self._known = {path: node for path, node in now.items() if node.changed < recent}
+
+    def _clear(self, upper: Upper, now: dict[str, Node]) -> None:
+        """Take out of the layer what is not there any more."""
+        for path in upper.paths():
+            node = now.get(path)
+            if node is None or node.kind in _LOST:
+                upper.remove(path)
+
+    def _write(self, upper: Upper, now: dict[str, Node]) -> None:
+        """Put in what is new or different, folders first."""
+        changed = [(path, node) for path, node in now.items() if self._known.get(path) != node]
+        for path, node in changed:
+            if node.kind is Kind.FOLDER:
+                upper.folder(path)
+            elif node.kind is Kind.LINK:
+                upper.link(path, node.target)
+        files = [(path, node) for path, node in changed if node.kind is Kind.FILE]
+        for path, content in self._carrier.files(files):
+            node = now[path]
+            # Gone meanwhile: the next look will not find it.
+            with suppress(Vanished):
+                upper.file(path, content, node.mode, node.mtime)
+
+    def _gone(self, now: dict[str, Node]) -> tuple[str, ...]:
+        """What the folder had, and is there no more: the tops of what was deleted."""
+
+        def stands(folder: str) -> bool:
+            return not folder or (folder in now and now[folder].kind is Kind.FOLDER)
+
+        missing = (path for path in self._base.nodes if path not in now)
+        return tuple(sorted(path for path in missing if stands(above(path))))
+
+
+@contextmanager
+def _opened(folder: Folder, layer: Path) -> Iterator[tuple[int, int | None]]:
+    """The folder, and the layer's changes where it has any."""
+    with ExitStack() as stack:
+        base = folder.open(os.O_RDONLY)
+        stack.callback(os.close, base)
+        upper = None
+        if (layer / "upper").is_dir():
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            upper = os.open(layer / "upper", flags)
+            stack.callback(os.close, upper)
+        yield base, upper
+
+
+def _check_size(folder: Folder, nodes: dict[str, Node], size: int) -> None:
+    total = sum(-(-node.size // _PAGE) * _PAGE for node in nodes.values())
+    if total > size or len(nodes) > MAX_ENTRIES:
+        raise WorkspaceError(
+            f"workspace {str(folder.path)!r} has to be carried into its sandbox and is too large: "
+            f"{total >> 20} MiB in {len(nodes)} entries, and {size >> 20} MiB in {MAX_ENTRIES} "
+            "fit; raise TRILEMMA_CARRIED_MB, or name a smaller folder"
+        )
+
+
+def _rows(nodes: dict[str, Node], sources: dict[str, int]) -> Iterator[Row]:
+    """The rows that make all of it, in order; modes last, the deepest first."""
+    for path, node in nodes.items():
+        if node.kind is Kind.FOLDER:
+            yield ["folder", wire(path)]
+        elif node.kind is Kind.LINK:
+            yield ["link", wire(path), wire(node.target)]
+        else:
+            yield from _file(sources[path], path, node)
+    for path, node in reversed(nodes.items()):
+        if node.kind is Kind.FOLDER:
+            yield ["done", wire(path), node.mode, node.mtime]
+
+
+def _file(root: int, path: str, node: Node) -> Iterator[Row]:
+    """Nothing for a file that is gone, or none any more."""
+    try:
+        opened = open_beneath(root, path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return
+    with open(opened, "rb") as file:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            return
+        offset = 0
+        while (piece := file.read(PIECE)) or not offset:
+            yield ["data", wire(path), offset, base64.b64encode(piece).decode()]
+            offset += len(piece)
+            if len(piece) < PIECE:
+                break
+    yield ["done", wire(path), node.mode, node.mtime]
