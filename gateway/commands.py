@@ -9,7 +9,11 @@ from ..sandbox.base import CommandEntry
 from .schemas import PLACEHOLDER, ArgumentSpec, CommandTool
 from .tools import ToolDefinition
 
-_PLAIN = r"[^\x00\r\n]*"
+_WORD = r"(?!-)(?![^\x00]*\x00)(?=[\s\S])"
+"""What every value in argv keeps to: a leading dash would be read as an option by the program, a
+NUL would end the word early, and after an empty value the rest of its word would lead."""
+_PLAIN = r"(?!@)[^\r\n]*"
+"""A value without a pattern of its own: one line, and no name of a file with more arguments."""
 _END = r"(?![\s\S])"
 """The end of the text. A dollar would also match before a last newline."""
 
@@ -18,7 +22,8 @@ def definition(command: CommandTool) -> ToolDefinition:
     """The tool that a command declares.
 
     Raises:
-        SpecError: it asks for the internet without code; a program cannot use structured egress.
+        SpecError: it asks for the internet without code, and a program cannot use structured
+            egress; or a number that may be negative begins a word.
     """
     needs: CapabilitySet | None = None if command.needs is None else frozenset(command.needs)
     if needs is not None and Capability.INTERNET in needs and Capability.CODE not in needs:
@@ -27,6 +32,7 @@ def definition(command: CommandTool) -> ToolDefinition:
             "internet through a tunnel only, which takes code; use http_fetch, or declare "
             "needs: [internet, code]"
         )
+    _refuse_signs(command)
     return ToolDefinition(
         name=command.command,
         description=command.description,
@@ -50,6 +56,18 @@ def entry(command: CommandTool, arguments: dict[str, Any]) -> CommandEntry:
     return CommandEntry(command.executable, command.sha256, tuple(words), stdin)
 
 
+def _refuse_signs(command: CommandTool) -> None:
+    """A negative number at the beginning of a word would be an option."""
+    for template in command.argv:
+        first = PLACEHOLDER.match(template)
+        minimum = command.arguments[first[1]].minimum if first else None
+        if first and minimum is not None and minimum < 0:
+            raise SpecError(
+                f"command {command.command!r}: {first[1]!r} may be negative and begins the word "
+                f"{template!r}, where a program would read an option; write it as --name={template}"
+            )
+
+
 def _word(command: CommandTool, template: str, arguments: dict[str, Any]) -> str | None:
     texts = {
         name: _text(command.arguments[name], arguments.get(name))
@@ -71,22 +89,27 @@ def _text(spec: ArgumentSpec, value: Any) -> str | None:
 
 
 def _schema(command: CommandTool) -> dict[str, Any]:
+    words = {name for template in command.argv for name in PLACEHOLDER.findall(template)}
     return {
         "type": "object",
-        "properties": {name: _property(spec) for name, spec in command.arguments.items()},
+        "properties": {
+            name: _property(spec, in_argv=name in words) for name, spec in command.arguments.items()
+        },
         "required": [n for n, s in command.arguments.items() if s.required and s.type != "boolean"],
         "additionalProperties": False,
     }
 
 
-def _property(spec: ArgumentSpec) -> dict[str, Any]:
+def _property(spec: ArgumentSpec, *, in_argv: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"type": spec.type}
     if spec.description:
         found["description"] = spec.description
     if spec.type == "string":
         found["maxLength"] = spec.max_length
-        # A leading dash would be read as an option by the program; a NUL ends argv early.
-        found["pattern"] = rf"^(?!-)(?:{spec.pattern or _PLAIN}){_END}"
+        if in_argv:
+            found["pattern"] = rf"^{_WORD}(?:{spec.pattern or _PLAIN}){_END}"
+        elif spec.pattern:
+            found["pattern"] = rf"^(?:{spec.pattern}){_END}"
         if spec.enum is not None:
             found["enum"] = list(spec.enum)
     if spec.minimum is not None:

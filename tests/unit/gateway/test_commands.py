@@ -151,3 +151,66 @@ def test_sign_of_a_number_is_no_option(kind: str) -> None:
 def test_whole_number_reaches_the_program_as_digits(text: str) -> None:
     head = command(argv=["{n}"], arguments={"n": {"type": "integer"}})
     assert entry(head, parse(f'{{"n":{text}}}', definition(head))).argv[1:] == ("5",)
+
+
+@pytest.mark.parametrize("value", ["@/etc/passwd", "@list"])
+def test_a_file_with_more_arguments_cannot_be_named(value: str) -> None:
+    with pytest.raises(BadArguments):
+        parse(canonical({"message": value}), definition(SHOW))
+    named = command(argv=["{a}"], arguments={"a": {"type": "string", "pattern": "@?[a-z/]+"}})
+    assert parse(canonical({"a": value}), definition(named)) == {"a": value}
+
+
+def test_a_loose_pattern_still_lets_no_dash_lead_and_no_nul_pass() -> None:
+    loose = command(argv=["{a}"], arguments={"a": {"type": "string", "pattern": "[\\s\\S]*"}})
+    assert parse(canonical({"a": "x\ny"}), definition(loose)) == {"a": "x\ny"}
+    for value in ("-x", "a\0b", "a\n\0", "\0"):
+        with pytest.raises(BadArguments):
+            parse(canonical({"a": value}), definition(loose))
+
+
+def test_what_is_read_from_standard_input_may_be_any_text() -> None:
+    sort = command(stdin="text", arguments={"text": {"type": "string"}})
+    text = "- one\n@two\n"
+    assert entry(sort, parse(canonical({"text": text}), definition(sort))).stdin == text
+
+
+def test_a_number_that_may_be_negative_cannot_begin_a_word() -> None:
+    number = {"n": {"type": "integer", "minimum": -9}}
+    with pytest.raises(SpecError, match="may be negative"):
+        definition(command(argv=["{n}"], arguments=number))
+    assert definition(command(argv=["--at={n}"], arguments=number))
+
+
+LITERALS = st.sampled_from(["", "-n", "--at=", "--", "x", "{", "}", "=", "-"])
+TEMPLATES = st.lists(
+    st.builds("{}{}{}{}".format, LITERALS, st.sampled_from(["", "{a}"]), LITERALS, st.just("{b}")),
+    min_size=1,
+    max_size=4,
+)
+VALUES = st.text() | st.sampled_from(
+    ["-", "--", "-rf", "--config=x", "@x", "a\nb", "a\0b", "{b}", "{a}", "-\n", "\n-x", "a b", ""]
+)
+
+
+@given(argv=TEMPLATES, a=VALUES, b=VALUES)
+def test_whatever_a_call_says_no_word_becomes_an_option(argv: list[str], a: str, b: str) -> None:
+    tool = command(argv=[*argv, "{a}"], arguments={n: {"type": "string"} for n in "ab"})
+    try:
+        arguments = parse(canonical({"a": a, "b": b}), definition(tool))
+    except BadArguments:
+        assert any(not v or v[0] in "-@" or set(v) & set("\r\n\0") for v in (a, b))
+        return
+    program, *words = entry(tool, arguments).argv
+    assert program == "/usr/bin/mshow"
+    assert len(words) == len(tool.argv)
+    for template, word in zip(tool.argv, words, strict=True):
+        assert word.startswith("-") == template.startswith("-")
+        assert not word.startswith("@")
+        assert not set(word) & set("\r\n\0")
+
+
+@given(word=st.sampled_from(["-rf", "--config=x", "@x"]))
+def test_sabotage_without_the_schema_the_same_values_would_be_options(word: str) -> None:
+    plain = command(argv=["{a}"], arguments={"a": {"type": "string"}})
+    assert entry(plain, {"a": word}).argv[1:] == (word,)
