@@ -18,7 +18,7 @@ from ..sandbox.base import (
     SandboxCall,
 )
 from ..sandbox.pool import Pool
-from ..sandbox.spec import Egress
+from ..sandbox.spec import Egress, SandboxSpec
 from .commands import entry as command_entry
 from .egress import DomainEgress, Exit
 from .layerwatch import LayerWatch
@@ -76,11 +76,9 @@ class Dispatch:
             if full := self._layer.refusal():
                 return CallResult(error=CallError("tool_error", full))
             self._layer.look()
-        sandbox = self._pool.lease(spec)
-        if spec.egress is Egress.TUNNEL:
-            self._listen(sandbox)
+        sandbox = self._begin(call, spec)
         structured = spec.egress is Egress.STRUCTURED
-        if not self._begin(call, sandbox):
+        if sandbox is None:
             return CallResult(error=CallError("cancelled", "the run was cancelled"))
         try:
             return sandbox.call(
@@ -116,8 +114,7 @@ class Dispatch:
         self._kill_all()
         for path, name in tunnels.items():
             self._egress.silence(path, name)
-        mounts = (self._plan.mount, self._plan.executable_mount)
-        self._pool.release_session(self._plan.session, mounts)
+        self._release()
 
     def prewarm(self, tools: tuple[ToolDefinition, ...], pair: CapabilitySet) -> None:
         """Begin to make the sandboxes that these tools will want, in the background."""
@@ -127,12 +124,28 @@ class Dispatch:
                 spec = self._plan.spec(tool, pair if tool.takes_grants else tool.needs)
                 self._pool.prewarm(spec)
 
-    def _begin(self, call: str, sandbox: Sandbox) -> bool:
+    def _begin(self, call: str, spec: SandboxSpec) -> Sandbox | None:
+        """The sandbox in which the call now runs; None where nobody wants it any more."""
         with self._lock:
-            if self._closed or call in self._cancelled:
-                return False
-            self._running[call] = sandbox
-            return True
+            if self._unwanted(call):
+                return None
+            self._leasing.add(call)
+        try:
+            sandbox = self._pool.lease(spec)
+            if spec.egress is Egress.TUNNEL:
+                self._listen(sandbox)
+            with self._lock:
+                if self._unwanted(call):
+                    return None
+                self._running[call] = sandbox
+                return sandbox
+        finally:
+            with self._ended:
+                self._leasing.discard(call)
+                self._ended.notify_all()
+
+    def _unwanted(self, call: str) -> bool:
+        return self._closed or call in self._cancelled
 
     def _end(self, call: str) -> None:
         with self._lock:
@@ -146,6 +159,17 @@ class Dispatch:
                 self.cancel(call)
             with self._ended:
                 self._ended.wait_for(lambda: not self._running, KILL_AGAIN)
+
+    def _release(self) -> None:
+        """Give back the sandboxes, those too that calls on their way were still to get."""
+        mounts = (self._plan.mount, self._plan.executable_mount)
+        while True:
+            last = not self._leasing
+            self._pool.release_session(self._plan.session, mounts)
+            if last:
+                return
+            with self._ended:
+                self._ended.wait_for(lambda: not self._leasing, KILL_AGAIN)
 
     def _listen(self, sandbox: Sandbox) -> None:
         path, name = sandbox.exchange / _TUNNEL_SOCKET, f"sandbox_{sandbox.id[:12]}"

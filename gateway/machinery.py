@@ -1,6 +1,6 @@
 """What runs outside this process on a gateway's behalf, started once and ended once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from trilemma.errors import ImageMissing, SpecError
@@ -35,6 +35,7 @@ class Machinery:
     backend: DockerBackend
     pool: Pool
     workspaces: Workspaces
+    _images: dict[images.Kind, str] = field(default_factory=dict)
 
     @classmethod
     def start(cls, settings: Settings, ledger: Ledger) -> Self:
@@ -59,13 +60,25 @@ class Machinery:
         pool = Pool(backend, blanks=settings.warm, most=settings.sandboxes)
         return cls(runtime, janitor, backend, pool, workspaces)
 
+    def image(self, kind: images.Kind) -> str:
+        """As :func:`image`, which asks the engine once: an id names its content for good.
+
+        Raises:
+            ImageMissing: it was not built yet.
+        """
+        if kind not in self._images:
+            self._images[kind] = image(kind)
+        return self._images[kind]
+
     def describe(self, module: ToolModule) -> list[dict[str, Any]]:
         """Import a tool file in a sandbox that can do nothing, and take its word as text.
 
         Raises:
             SpecError: the file cannot be imported, or describes no tools.
         """
-        nothing = SandboxSpec(NONE, Exec.NEVER, Egress.NONE, None, image("base"), modules=(module,))
+        nothing = SandboxSpec(
+            NONE, Exec.NEVER, Egress.NONE, None, self.image("base"), modules=(module,)
+        )
         sandbox = self.backend.create(nothing)
         try:
             result = sandbox.call(

@@ -64,6 +64,7 @@ class Blanks:
         The kind is now the one that was asked for last.
         """
         ready = self._kinds.pop(kind, [])
+        self._kinds = {kind: blanks for kind, blanks in self._kinds.items() if blanks}
         self._kinds[kind] = ready
         missing = min(self._each - len(ready), room)
         ready += [self._begin(kind) for _ in range(missing)]

@@ -1,6 +1,7 @@
 """The Docker backend: makes, verifies and destroys sandboxes."""
 
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -9,7 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from trilemma.errors import SandboxError, SandboxLost, SandboxRefused
+from trilemma.errors import (
+    EngineMissing,
+    ImageMissing,
+    SandboxError,
+    SandboxLost,
+    SandboxRefused,
+)
 
 from .arrival import verify_arrival, verify_slot
 from .base import CallResult, SandboxCall
@@ -25,6 +32,8 @@ from .runtime import RuntimeDir
 from .slots import Slot
 from .spec import Mount, SandboxSpec
 from .verify import verify
+
+_log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 30.0
 _STOP_SECONDS = 10.0
@@ -74,7 +83,8 @@ class DockerSandbox:
     @property
     def lost(self) -> bool:
         """Whether it is gone."""
-        return self._stopped
+        with self._closing:
+            return self._stopped or self._first.ended
 
     def show(self, view: Mount) -> None:
         """Let it see the workspace that it was made for; see ``base.Sandbox``."""
@@ -170,8 +180,9 @@ class DockerBackend:
         )
         try:
             sandbox = self._start(settings)
-        except BaseException:
+        except BaseException as error:
             self._destroy(settings)
+            self._learn(settings, error)
             raise
         return self._keep(sandbox)
 
@@ -230,6 +241,13 @@ class DockerBackend:
                 return sandbox
         sandbox.close()
         raise SandboxError("the sandbox backend was closed meanwhile")
+
+    def _learn(self, settings: Settings, error: BaseException) -> None:
+        """Where one cannot be made with a slot, those that come are made with their workspace."""
+        elsewhere = isinstance(error, EngineMissing | ImageMissing | SandboxLost)
+        if settings.slot is not None and isinstance(error, SandboxError) and not elsewhere:
+            _log.warning("workspaces are mounted when sandboxes are made, not later: %s", error)
+            self.late = False
 
     def _slot(self, spec: SandboxSpec) -> Slot | None:
         awaited = spec.mount is not None and spec.mount.awaited

@@ -23,6 +23,11 @@ class FirstProcess:
         except ProcessLookupError:
             raise SandboxLost(f"process {pid} of a container ended at once") from None
 
+    @property
+    def ended(self) -> bool:
+        """Whether it is gone."""
+        return self._wait(0)
+
     def end(self, seconds: float) -> bool:
         """Kill it and wait; whether it is gone, and with it every process and mount inside.
 
@@ -30,10 +35,13 @@ class FirstProcess:
         """
         with contextlib.suppress(ProcessLookupError, PermissionError):
             signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLIN)
-        return bool(poll.poll(seconds * 1000))
+        return self._wait(seconds)
 
     def close(self) -> None:
         """Let go of it. Once."""
         os.close(self._descriptor)
+
+    def _wait(self, seconds: float) -> bool:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))

@@ -22,13 +22,14 @@ pytestmark = [pytest.mark.docker, pytest.mark.root]
 
 GATEWAY = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from trilemma.policy.capability import parse
 from trilemma.sandbox.docker import DockerBackend
 from trilemma.sandbox.folder import Folder
 from trilemma.sandbox.janitor import Janitor
 from trilemma.sandbox.runtime import RuntimeDir
-from trilemma.sandbox.spec import Egress, Exec, SandboxSpec
+from trilemma.sandbox.spec import LATER, Egress, Exec, SandboxSpec
 from trilemma.sandbox.views import ViewMaker
 
 root, folder, image, careful = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]
@@ -37,14 +38,16 @@ janitor = Janitor.start(runtime) if careful == "with janitor" else None
 view = ViewMaker(runtime.path).direct_view(Folder.at(folder), read_only=True, exec=False)
 backend = DockerBackend(runtime)
 spec = SandboxSpec(parse(["files"]), Exec.NEVER, Egress.NONE, view.mount, image)
-sandboxes = [backend.create(spec), backend.create(spec)]
+late = backend.create(replace(spec, mount=replace(view.mount, source=LATER)))
+late.show(view.mount)
+sandboxes = [backend.create(spec), late]
 print(runtime.instance, flush=True)
 sys.stdin.read()
 """
 
 
 class Gateway:
-    """A process with two sandboxes and a view."""
+    """A process with a view and two sandboxes: one made with it, one that it was shown to."""
 
     def __init__(self, root: Path, folder: Path, image: str, careful: str) -> None:
         self.process = subprocess.Popen(
