@@ -1,21 +1,26 @@
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from trilemma.errors import EngineMissing, SandboxError
+from trilemma.errors import EngineMissing, SandboxError, SandboxLost, SandboxRefused
 from trilemma.policy.capability import parse
 from trilemma.sandbox.base import CallResult, SandboxCall
 from trilemma.sandbox.pool import Pool
-from trilemma.sandbox.spec import Egress, Exec, Mount, SandboxSpec
+from trilemma.sandbox.spec import LATER, Egress, Exec, Mount, SandboxSpec
 
 IMAGE = "sha256:" + "0" * 64
 
 
 class Box:
     """A sandbox without a container: what the pool needs to know of one."""
+
+    refuse = False
+    dead = False
 
     def __init__(self, spec: SandboxSpec) -> None:
         self.id = f"box-{id(self)}"
@@ -32,6 +37,9 @@ class Box:
         pass
 
     def show(self, view: Mount) -> None:
+        if self.refuse or self.dead:
+            self.close()
+            raise (SandboxLost("dead") if self.dead else SandboxRefused("a surprise"))
         self.shown.append(view)
 
     def stop(self) -> None:
@@ -186,4 +194,164 @@ def test_a_closed_pool_leases_nothing(pool: Pool) -> None:
     with pytest.raises(SandboxError, match="closed"):
         pool.lease(spec("a"))
     pool.prewarm(spec("a"))
+    pool.close()
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.001)
+    return True
+
+
+def test_a_workspace_is_shown_to_a_blank(pool: Pool, boxes: Boxes) -> None:
+    boxes.late = True
+    wanted = [spec(name, mount=f"/v/{name}") for name in "abc"]
+    pool.stock(wanted[0])
+    leased = [pool.lease(each) for each in wanted]
+    assert len({sandbox.id for sandbox in leased}) == 3
+    for box, asked in zip(leased, wanted, strict=True):
+        assert isinstance(box, Box)
+        if box.spec.mount is not None and box.spec.mount.awaited:
+            assert box.spec == blank(asked)
+            assert box.shown == [asked.mount]
+        else:
+            assert box.spec == asked
+    assert isinstance(leased[0], Box)
+    assert leased[0].shown == [wanted[0].mount]
+
+
+def blank(spec: SandboxSpec) -> SandboxSpec:
+    assert spec.mount is not None
+    return replace(spec, domain="", session="", mount=replace(spec.mount, source=LATER))
+
+
+def test_where_nothing_can_be_shown_late_it_is_made_with_its_workspace(
+    pool: Pool, boxes: Boxes
+) -> None:
+    pool.stock(spec("", mount="/v"))
+    asked = spec("a", mount="/v")
+    assert pool.lease(asked).spec == asked
+    boxes.late = True
+    assert asked.mount is not None
+    mount = replace(asked.mount, read_only=False, volume="trilemma-x")
+    carried = replace(asked, domain="b", mount=mount)
+    assert pool.lease(carried).spec == carried
+    assert len(boxes.made) == 2
+
+
+def test_blanks_of_another_owner_are_not_taken(pool: Pool, boxes: Boxes) -> None:
+    boxes.late = True
+    pool.stock(spec("", mount="/v"))
+    assert eventually(lambda: len(boxes.made) == 1)
+    asked = spec("a", mount="/v")
+    assert asked.mount is not None
+    other = replace(asked, mount=replace(asked.mount, uid=4000))
+    assert pool.lease(other) is not boxes.made[0]
+
+
+def test_a_blank_that_is_refused_is_said_and_never_used(pool: Pool, boxes: Boxes) -> None:
+    boxes.late = True
+    pool.stock(spec("", mount="/v"))
+    assert eventually(lambda: len(boxes.made) == 1)
+    boxes.made[0].refuse = True
+    with pytest.raises(SandboxRefused, match="a surprise"):
+        pool.lease(spec("a", mount="/v"))
+    assert boxes.made[0].lost
+    assert pool.lease(spec("a", mount="/v")) is not boxes.made[0]
+
+
+def test_a_blank_that_died_while_it_stood_there_is_replaced(pool: Pool, boxes: Boxes) -> None:
+    boxes.late = True
+    pool.stock(spec("", mount="/v"))
+    assert eventually(lambda: len(boxes.made) == 1)
+    boxes.made[0].dead = True
+    asked = spec("a", mount="/v")
+    assert pool.lease(asked).spec == asked
+
+
+def test_a_blank_that_was_to_come_is_not_shown_a_folder_that_was_given_back(
+    pool: Pool, boxes: Boxes
+) -> None:
+    boxes.late = True
+    boxes.gate.clear()
+    asked = spec("a", mount="/v")
+    pool.stock(asked)
+    pool.prewarm(asked)
+    pool.release_session("", [asked.mount])
+    boxes.gate.set()
+    assert eventually(lambda: bool(boxes.made) and all(box.lost for box in boxes.made[:1]))
+    pool.close()
+    assert all(box.shown == [] for box in boxes.made)
+
+
+def test_no_domain_gets_them_all(boxes: Boxes) -> None:
+    pool = Pool(boxes, blanks=0, most=8)
+
+    def take(domain: str) -> int:
+        """How many the domain gets, if it takes what it can."""
+        for number in range(9):
+            try:
+                pool.lease(spec(domain, mount=f"/v/{number}"))
+            except SandboxError:
+                return number
+        return 9
+
+    assert [take(domain) for domain in "abcd"] == [4, 2, 1, 1]
+    with pytest.raises(SandboxError, match="may run 8 sandboxes, 8 are in use.*TRILEMMA_SANDBOXES"):
+        pool.lease(spec("e"))
+    pool.release_domain("a")
+    assert not pool.lease(spec("e")).lost
+    pool.close()
+
+
+def test_blanks_give_way_to_sandboxes_that_are_used(boxes: Boxes) -> None:
+    pool = Pool(boxes, blanks=1, ceiling=4, most=3)
+    for domain in "abc":
+        pool.lease(spec(domain))
+    assert eventually(lambda: sum(not box.lost for box in boxes.made) == 3)
+    with pytest.raises(SandboxError, match="3 are in use"):
+        pool.lease(spec("d"))
+    pool.close()
+
+
+def test_what_is_going_makes_room(boxes: Boxes) -> None:
+    pool = Pool(boxes, blanks=0, most=1)
+    for domain in "abcdefgh":
+        pool.lease(spec(domain))
+        pool.release_domain(domain)
+    assert len(boxes.made) == 8
+    pool.close()
+
+
+def test_a_domain_that_asks_for_twenty_keeps_no_other_waiting(boxes: Boxes) -> None:
+    pool = Pool(boxes, blanks=0)
+    boxes.gate.clear()
+    with ThreadPoolExecutor(21) as threads:
+        greedy = [threads.submit(pool.lease, spec("a", mount=f"/v/{n}")) for n in range(20)]
+        assert eventually(lambda: len(pool._leased) == 20)
+        modest = threads.submit(pool.lease, spec("b"))
+        assert eventually(lambda: len(pool._leased) == 21)
+        boxes.gate.set()
+        made = modest.result()
+        for future in greedy:
+            future.result()
+    # Four were being made when it asked; at each worker one more may have come before.
+    assert isinstance(made, Box)
+    assert boxes.made.index(made) < 9
+    pool.close()
+
+
+def test_nobody_waits_for_a_sandbox_to_be_removed(boxes: Boxes) -> None:
+    pool = Pool(boxes, blanks=0)
+    box = pool.lease(spec("a", mount="/v"))
+    assert isinstance(box, Box)
+    removing = threading.Event()
+    box.close = lambda: removing.wait(10)  # type: ignore[method-assign, assignment]
+    pool.release_domain("a")
+    assert box.lost
+    assert not pool.lease(spec("a", mount="/v")).lost
+    removing.set()
     pool.close()
