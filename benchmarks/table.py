@@ -14,9 +14,9 @@ To reproduce, on a machine that does nothing else: `make bench`.
 _LOSSES = """\
 ## What it costs that a single call does not show
 
-* **A cold start.** The first call of a profile waits for a container, made and checked. With
-  grants it is begun while the model still thinks about its first step; profiles without a
-  workspace have a blank one ready.
+* **A cold start.** Where no blank sandbox stands ready (the first session of a gateway, a burst of
+  them, a gateway without root), the first call of a profile waits for a container, made and
+  checked. With grants it is begun while the model still thinks about its first step.
 * **Memory.** Each profile that a domain uses is a container of its own for as long as the domain
   lives: the sandbox, the runtime's shim, and one egress process for each domain that may go out.
 * **Processor time.** A call forks a process and throws it away. What is prepared ahead does not

@@ -129,6 +129,11 @@ class LocalGateway:
             raise SandboxError("the gateway is closed")
         return session
 
+    async def rest(self) -> None:
+        """Wait until the sandboxes that stand ready are made, and those given back are gone."""
+        if self._machinery is not None:
+            await asyncio.to_thread(self._machinery.pool.rest)
+
     async def close(self) -> None:
         """End every session and destroy every sandbox."""
         await asyncio.to_thread(self.end)

@@ -48,6 +48,10 @@ class Blanks:
     def __len__(self) -> int:
         return sum(map(len, self._kinds.values()))
 
+    def coming(self) -> list[Future[Sandbox]]:
+        """All of them."""
+        return [blank.future for ready in self._kinds.values() for blank in ready]
+
     def take(self, kind: SandboxSpec) -> Blank | None:
         """One that is there or coming, never to be given back."""
         ready = self._kinds.get(kind, [])

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -99,6 +99,14 @@ class Pool:
         """End the sandboxes that no other session can use: its tunnels, and its folders'."""
         own = {mount for mount in mounts if mount is not None}
         self._release(lambda key: key.session == session or key.mount in own)
+
+    def rest(self) -> None:
+        """Wait until the blanks are made and what was given back is gone."""
+        with self._changed:
+            coming = self._blanks.coming()
+        wait(coming)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._leaving)
 
     def close(self) -> None:
         """Destroy everything, and wait until it is gone. Never raises; twice is fine."""

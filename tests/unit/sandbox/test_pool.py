@@ -300,7 +300,7 @@ def test_no_domain_gets_them_all(boxes: Boxes) -> None:
         return 9
 
     assert [take(domain) for domain in "abcd"] == [4, 2, 1, 1]
-    with pytest.raises(SandboxError, match="may run 8 sandboxes, 8 are in use.*TRILEMMA_SANDBOXES"):
+    with pytest.raises(SandboxError, match=r"8 are in use.*TRILEMMA_SANDBOXES"):
         pool.lease(spec("e"))
     pool.release_domain("a")
     assert not pool.lease(spec("e")).lost
