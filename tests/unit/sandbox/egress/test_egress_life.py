@@ -274,8 +274,10 @@ def test_what_cannot_be_recorded_ends_the_proxy(
 
 
 GATEWAY = """
-import sys
+import signal, sys
 from trilemma.sandbox.egress.client import EgressProxy
+# A shell that starts the tests in the background has it ignored, and that is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 proxy = EgressProxy.start(decide=print, record=print, budget_bytes_out=0)
 print(proxy.pid, flush=True)
 sys.stdin.read()
