@@ -7,14 +7,22 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from trilemma.gateway.workspaces.apply import apply
 from trilemma.gateway.workspaces.diff import diff
-from trilemma.gateway.workspaces.layers import Layers
+from trilemma.gateway.workspaces.layers import Layer, Layers
+from trilemma.sandbox.carried.carrier import Carrier
+from trilemma.sandbox.carried.packing import Packing
+from trilemma.sandbox.carried.volume import Volume
+from trilemma.sandbox.docker import DockerBackend
+from trilemma.sandbox.engine import Engine
+from trilemma.sandbox.evidence import first_process
 from trilemma.sandbox.folder import Folder
+from trilemma.sandbox.runtime import RuntimeDir
 from trilemma.sandbox.views import ViewMaker
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -31,6 +39,9 @@ STEPS = st.one_of(
     st.tuples(st.just("mode"), PATHS, st.sampled_from(["600", "644", "700", "755"])),
 )
 SCRIPTS = st.lists(STEPS, max_size=12)
+SIZE = 16 * 1024 * 1024
+
+Script = list[tuple[str, str, str]]
 
 
 def step(act: str, path: str, value: str) -> None:
@@ -52,7 +63,7 @@ def step(act: str, path: str, value: str) -> None:
         target.chmod(int(value, 8))
 
 
-def play(place: Path, script: list[tuple[str, str, str]], uid: int) -> None:
+def play(place: Path, script: Script, uid: int) -> None:
     """Run the steps in ``place`` as the user; one that cannot be done is passed over."""
     child = os.fork()
     if child == 0:
@@ -95,9 +106,7 @@ def workbench() -> Iterator[Path]:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(before=SCRIPTS, after=SCRIPTS, owner=st.sampled_from([0, 4321]))
-def test_apply_gives_exactly_what_the_agent_saw(
-    before: list[tuple[str, str, str]], after: list[tuple[str, str, str]], owner: int
-) -> None:
+def test_apply_gives_exactly_what_the_agent_saw(before: Script, after: Script, owner: int) -> None:
     with workbench() as place:
         work = place / "work"
         work.mkdir()
@@ -120,3 +129,92 @@ def test_apply_gives_exactly_what_the_agent_saw(
         assert (changes.refused, applied.left) == ((), ())
         assert tree(work) == seen
         assert not diff(layer, folder)
+
+
+class Stage:
+    """One volume with its carrier, emptied after each use."""
+
+    def __init__(self, backend: Any, image: str) -> None:
+        self._backend = backend
+        self.volume = Volume.make(backend, SIZE, executable=False)
+        self._carrier = Carrier(backend, self.volume.mount, image, SIZE)
+        sandbox = backend.engine.containers(f"dev.trilemma.instance={backend.instance}")[0]
+        pid = first_process(backend.engine.inspect(sandbox["Id"]))
+        self.place = Path(f"/proc/{pid}/root/workspace")
+
+    def session(self, folder: Folder, layer: Layer, script: Script) -> dict[str, Any]:
+        """What an agent sees at the end of a session with these steps."""
+        packing = Packing(folder, layer.place, self._carrier)
+        packing.fill(SIZE)
+        for steps in (script[::2], script[1::2]):
+            play(self.place, steps, self.volume.mount.uid)
+            packing.pack()
+        seen = tree(self.place)
+        for left in self.place.iterdir():
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+        return seen
+
+    def close(self) -> None:
+        self._carrier.close()
+        self._backend.close()
+        self.volume.remove(self._backend)
+
+
+@pytest.fixture(scope="module")
+def stage(engine: Engine, base_image: str) -> Iterator[Stage]:
+    place = Path(tempfile.mkdtemp())
+    runtime = RuntimeDir.create(place / "run")
+    stage = Stage(DockerBackend(runtime), base_image)
+    yield stage
+    stage.close()
+    shutil.rmtree(place)
+
+
+def mounted(place: Path, folder: Folder, layer: Layer, script: Script) -> dict[str, Any]:
+    """What an agent sees at the end of a session whose folder is mounted."""
+    maker = ViewMaker(place / "run")
+    try:
+        view = maker.layer_view(folder, layer.place, exec=False)
+        for steps in (script[::2], script[1::2]):
+            play(view.mount.source, steps, view.mount.uid)
+        return tree(view.mount.source)
+    finally:
+        maker.close()
+
+
+def told(layer: Layer, folder: Folder) -> tuple[Any, Any]:
+    """What the person is told that the layer does."""
+    changes = diff(layer, folder)
+    rows = {change.path: (change.old, change.new, change.runs) for change in changes.changes}
+    assert len(rows) == len(changes.changes)
+    return rows, {refused.path: refused.why for refused in changes.refused}
+
+
+@pytest.mark.docker
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    before=SCRIPTS,
+    sessions=st.lists(st.tuples(SCRIPTS, st.booleans()), min_size=1, max_size=3),
+    owner=st.sampled_from([0, 4321]),
+)
+def test_layers_say_the_same_whether_carried_or_mounted(
+    stage: Stage, before: Script, sessions: list[tuple[Script, bool]], owner: int
+) -> None:
+    with workbench() as place:
+        work = place / "work"
+        work.mkdir()
+        os.chown(work, owner, owner)
+        play(work, before, owner)
+        folder = Folder.at(work)
+        layers = Layers(place / "layers")
+        one, other = (layers.create("ws-1", work, "session-1") for _ in range(2))
+        for script, carry in sessions:
+            plain = mounted(place, folder, one, script)
+            if carry:
+                assert stage.session(folder, other, script) == plain
+            else:
+                assert mounted(place, folder, other, script) == plain
+            assert told(other, folder) == told(one, folder)
+        applied = apply(diff(other, folder), other, folder, lambda: None)
+        assert applied.left == ()
+        assert tree(work) == plain
