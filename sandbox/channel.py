@@ -84,6 +84,15 @@ class Channel:
         answer = self._ask({"type": "mounted", "workspace": _access(mount)}, seconds)
         return read_attempts(answer, "mounted")
 
+    def look(self, *, seconds: float = 10.0) -> Frame:
+        """What the tool host reads of its own container. Only before the first call.
+
+        Raises:
+            SandboxLost: it did not answer.
+
+        """
+        return self._ask({"type": "look"}, seconds)
+
     def _ask(self, frame: Frame, seconds: float) -> Frame:
         """Send a frame that the tool host answers, while there are no calls yet."""
         self._control(frame)

@@ -67,6 +67,15 @@ class Settings:
     runtime: str = "runc"
     slot: Slot | None = None
     """Where the view appears that this sandbox awaited when it was made."""
+    stdio: bool = False
+    """The gateway is reached over standard input and output; no folder is shared with it."""
+
+    @property
+    def entrypoint(self) -> tuple[str, ...]:
+        """What runs as process 1."""
+        if self.stdio:
+            return (*ENTRYPOINT, "stdio", str(self.spec.exec), str(self.spec.egress))
+        return ENTRYPOINT
 
     @property
     def uid(self) -> int:
@@ -129,7 +138,7 @@ class Settings:
     @property
     def mounts(self) -> list[dict[str, Any]]:
         """The exchange folder, and the workspace where there is one."""
-        mounts = [_bind(self.exchange, EXCHANGE, read_only=True)]
+        mounts = [] if self.stdio else [_bind(self.exchange, EXCHANGE, read_only=True)]
         if self.spec.mount is not None and self.spec.mount.volume:
             mounts.append(_volume(self.spec.mount.volume))
         elif self.spec.mount is not None:
@@ -151,7 +160,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
     """The body of the Engine's create request."""
     return {
         "Image": settings.spec.image,
-        "Entrypoint": list(ENTRYPOINT),
+        "Entrypoint": list(settings.entrypoint),
         "Cmd": [],
         "Env": list(ENVIRONMENT),
         "User": settings.user,
@@ -160,6 +169,12 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "Labels": settings.labels,
         "NetworkDisabled": True,
         "Healthcheck": {"Test": ["NONE"]},
+        "AttachStdin": settings.stdio,
+        "AttachStdout": settings.stdio,
+        "AttachStderr": False,
+        "OpenStdin": settings.stdio,
+        # When the gateway is gone, so is the input, and then process 1 ends.
+        "StdinOnce": settings.stdio,
         "HostConfig": _host(settings) | _limits(settings),
     }
 

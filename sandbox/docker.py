@@ -22,20 +22,17 @@ from .arrival import verify_arrival, verify_slot
 from .base import CallResult, SandboxCall
 from .channel import Channel
 from .container import Settings, configuration
-from .door import Door
 from .engine import Engine
-from .evidence import first_process, gather
 from .expected import compare_image
-from .firstprocess import FirstProcess
 from .proc import MountPoint
 from .runtime import RuntimeDir
 from .slots import Slot
 from .spec import Mount, SandboxSpec
+from .transport import First, Transport, choose
 from .verify import verify
 
 _log = logging.getLogger(__name__)
 
-_CONNECT_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 
 
@@ -47,7 +44,7 @@ class DockerSandbox:
         container: str,
         settings: Settings,
         channel: Channel,
-        first: FirstProcess,
+        first: First,
         mounts: tuple[MountPoint, ...],
         destroy: Callable[[], None],
     ) -> None:
@@ -136,19 +133,30 @@ class DockerSandbox:
 
 
 class DockerBackend:
-    """Makes sandboxes as containers of the local engine. Safe to use from several threads."""
+    """Makes sandboxes as containers of an engine. Safe to use from several threads."""
 
-    def __init__(self, runtime: RuntimeDir, *, oci_runtime: str = "runc") -> None:
+    def __init__(
+        self,
+        runtime: RuntimeDir,
+        *,
+        oci_runtime: str = "runc",
+        transport: Callable[[Engine], Transport] = choose,
+    ) -> None:
         """Connect to the engine.
 
         Raises:
-            EngineMissing: no local engine answers.
+            EngineMissing: no engine answers.
 
         """
         self._runtime = runtime
         self._oci_runtime = oci_runtime
         self._engine = Engine()
-        self.late = os.geteuid() == 0
+        try:
+            self._transport = transport(self._engine)
+        except BaseException:
+            self._engine.close()
+            raise
+        self.late = os.geteuid() == 0 and not self._transport.stdio
         """Whether a workspace can be shown to a sandbox that runs already."""
         self._images: set[str] = set()
         self._sandboxes: set[DockerSandbox] = set()
@@ -177,6 +185,7 @@ class DockerBackend:
             exchange=self._runtime.exchange(),
             runtime=self._oci_runtime,
             slot=self._slot(spec),
+            stdio=self._transport.stdio,
         )
         try:
             sandbox = self._start(settings)
@@ -207,32 +216,27 @@ class DockerBackend:
         self._images.add(image)
 
     def _start(self, settings: Settings) -> DockerSandbox:
-        with Door(settings.exchange, settings.uid) as door:
-            container = self._engine.create(configuration(settings), settings.name)
-            self._engine.start(container)
-            channel = Channel(door.accept(lambda: self._process(container), _CONNECT_SECONDS))
+        started = self._transport.start(configuration(settings), settings)
+        channel = Channel(started.control)
         with contextlib.ExitStack() as undo:
             undo.callback(channel.close)
             self_test = channel.configure(settings.spec)
             # Held before the Engine is asked once more whose process this is.
-            first = FirstProcess(self._process(container))
+            first = started.hold()
             undo.callback(first.close)
-            evidence = gather(self._engine, container, self_test)
+            evidence = started.evidence(channel, self_test)
             verify(evidence, settings)
             if settings.slot is not None:
                 verify_slot(evidence.mounts, settings)
             undo.pop_all()
         return DockerSandbox(
-            container,
+            started.container,
             settings,
             channel,
             first,
             evidence.mounts,
             lambda: self._destroy(settings),
         )
-
-    def _process(self, container: str) -> int:
-        return first_process(self._engine.inspect(container))
 
     def _keep(self, sandbox: DockerSandbox) -> DockerSandbox:
         with self._lock:

@@ -1,24 +1,19 @@
 """The container engine, through the ``docker`` SDK; none of its exceptions leaves this file."""
 
 import contextlib
-import os
-import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import docker
 import requests
 from docker import errors as foreign
 
 from trilemma.errors import EngineMissing, ImageMissing, SandboxError
 
+from .attached import Attached, attach
+from .way import MISSING, Way
+
 Inspect = Mapping[str, Any]
 """What the Engine says about a container or an image."""
-
-MISSING = (
-    "no container engine answers at {where}: on Debian install docker.io, "
-    "then start it (systemctl start docker, or dockerd)"
-)
 
 _STARTED = 30.0
 """Seconds for one request; creating and starting are the slow ones."""
@@ -39,28 +34,25 @@ class Engine:
     """The few requests that sandboxes need. Safe to use from several threads."""
 
     def __init__(self, *, timeout: float = _STARTED) -> None:
-        """Connect to the local engine.
+        """Connect to the engine that ``DOCKER_HOST`` names, or to this machine's.
 
         Raises:
-            EngineMissing: nothing answers, or the engine is on another machine.
+            EngineMissing: nothing answers there.
 
         """
-        self.address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-        if not self.address.startswith("unix://"):
-            raise EngineMissing(
-                f"DOCKER_HOST={self.address!r} is not a local engine; use a unix:// address"
-            )
-        # Before the SDK does: it leaves the socket of a refused connection open.
-        _knock(self.address)
-        with self._translated():
-            # The SDK's stubs know half of its methods.
-            self._api: Any = docker.APIClient(
-                base_url=self.address, version="auto", timeout=int(timeout), max_pool_size=32
-            )
+        self._way = Way.from_environment()
+        self.address = self._way.text
+        try:
+            with self._translated():
+                self._api = self._way.client(timeout=int(timeout), max_pool_size=32)
+        except BaseException:
+            self._way.close()
+            raise
 
     def close(self) -> None:
         """Close the connections."""
         self._api.close()
+        self._way.close()
 
     def info(self) -> Inspect:
         """What the engine is and can do."""
@@ -90,6 +82,15 @@ class Engine:
             found: Inspect = self._api.inspect_container(container)
             return found
         return None
+
+    def processes(self, container: str) -> int:
+        """How many processes the Engine sees in a container."""
+        with self._translated():
+            return len(self._api.top(container)["Processes"] or ())
+
+    def attach(self, container: str) -> Attached:
+        """The input and output of a container that was created and not yet started."""
+        return attach(self._way.address, container)
 
     def remove(self, container: str) -> None:
         """Kill and remove a container, by id or name, and wait until it is gone."""
@@ -128,6 +129,7 @@ class Engine:
 
     @contextlib.contextmanager
     def _translated(self, image: str = "") -> Iterator[None]:
+        self._way.ensure()
         try:
             yield
         except tuple(TRANSLATED) as exc:
@@ -141,19 +143,12 @@ def translate(exc: Exception, *, image: str, where: str) -> SandboxError:
         kind = EngineMissing
     if kind is ImageMissing:
         return ImageMissing(f"image {image!r} is not on this machine; run: trilemma image build")
+    reason = getattr(exc, "explanation", None) or str(exc)
+    if kind is EngineMissing and not where.startswith("unix://"):
+        return EngineMissing(f"no container engine answers at {where}: {_one_line(reason)}")
     if kind is EngineMissing:
         return EngineMissing(MISSING.format(where=where))
-    reason = getattr(exc, "explanation", None) or str(exc)
     return SandboxError(f"the container engine refused: {_one_line(reason)}")
-
-
-def _knock(address: str) -> None:
-    with socket.socket(socket.AF_UNIX) as knocking:
-        knocking.settimeout(_STARTED)
-        try:
-            knocking.connect(address.removeprefix("unix://"))
-        except OSError as exc:
-            raise EngineMissing(f"{MISSING.format(where=address)} ({exc.strerror})") from None
 
 
 def _unreachable(exc: Exception) -> bool:

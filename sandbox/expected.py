@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .container import ENTRYPOINT, ENVIRONMENT, MASKED_PATHS, READ_ONLY_PATHS, Settings
+from .container import ENVIRONMENT, MASKED_PATHS, READ_ONLY_PATHS, Settings
 from .engine import Inspect
 from .seccomp import profile
 
@@ -26,11 +26,11 @@ def expected_config(settings: Settings) -> Mapping[str, object]:
     """Fields outside ``HostConfig``. None stands for everything empty."""
     return {
         "Image": settings.spec.image,
-        "Path": ENTRYPOINT[0],
-        "Args": list(ENTRYPOINT[1:]),
+        "Path": settings.entrypoint[0],
+        "Args": list(settings.entrypoint[1:]),
         "Config.User": settings.user,
         "Config.Env": sorted(ENVIRONMENT),
-        "Config.Entrypoint": list(ENTRYPOINT),
+        "Config.Entrypoint": list(settings.entrypoint),
         "Config.Cmd": None,
         "Config.WorkingDir": "/",
         "Config.Volumes": None,
@@ -38,7 +38,8 @@ def expected_config(settings: Settings) -> Mapping[str, object]:
         "Config.Healthcheck": {"Test": ["NONE"]},
         "Config.ExposedPorts": None,
         "Config.Tty": None,
-        "Config.OpenStdin": None,
+        "Config.OpenStdin": settings.stdio,
+        "Config.StdinOnce": settings.stdio,
         "ExecIDs": None,
     }
 

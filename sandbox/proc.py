@@ -8,6 +8,7 @@ from trilemma.errors import SandboxError
 
 _PROC = Path("/proc")
 _CGROUP = Path("/sys/fs/cgroup")
+_SPECIAL = re.compile(r"[ \t\n\\]")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -63,8 +64,13 @@ def processes(pid: int) -> tuple[Process, ...]:
 
 def read_process(pid: int) -> Process:
     """The state of one process."""
+    return parse_process(pid, (_PROC / str(pid) / "status").read_text())
+
+
+def parse_process(pid: int, status: str) -> Process:
+    """The state of one process, out of the text of its ``status``."""
     fields = {}
-    for line in (_PROC / str(pid) / "status").read_text().splitlines():
+    for line in status.splitlines():
         name, _, value = line.partition(":")
         fields[name] = value.split()
     return Process(
@@ -83,14 +89,31 @@ def read_process(pid: int) -> Process:
 
 def mounts(pid: int) -> tuple[MountPoint, ...]:
     """Every mount as the process sees it."""
+    return parse_mounts((_PROC / str(pid) / "mountinfo").read_text())
+
+
+def parse_mounts(mountinfo: str) -> tuple[MountPoint, ...]:
+    """Every mount, out of the text of a ``mountinfo``."""
+    return tuple(_mount_point(line) for line in mountinfo.splitlines())
+
+
+def mount_at(pid: int, target: Path) -> MountPoint | None:
+    """The mount that the process reaches at ``target``: of several there, the last."""
     text = (_PROC / str(pid) / "mountinfo").read_text()
-    return tuple(_mount_point(line) for line in text.splitlines())
+    name = str(target)
+    written = _SPECIAL.sub(lambda match: f"\\{ord(match[0]):03o}", name)
+    found = parse_mounts("\n".join(line for line in text.splitlines() if written in line))
+    return next((point for point in reversed(found) if point.target == name), None)
 
 
 def interfaces(pid: int) -> frozenset[str]:
     """Names of the network interfaces that the process sees."""
-    lines = (_PROC / str(pid) / "net/dev").read_text().splitlines()[2:]
-    return frozenset(line.partition(":")[0].strip() for line in lines)
+    return parse_interfaces((_PROC / str(pid) / "net/dev").read_text())
+
+
+def parse_interfaces(table: str) -> frozenset[str]:
+    """Names of the network interfaces, out of the text of a ``net/dev``."""
+    return frozenset(line.partition(":")[0].strip() for line in table.splitlines()[2:])
 
 
 def _mount_point(line: str) -> MountPoint:

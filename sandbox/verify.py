@@ -96,8 +96,9 @@ def mount_rules(settings: Settings) -> tuple[_MountRule, ...]:
         _MountRule("/dev", "tmpfs", ("nosuid",)),
         _MountRule("/dev/shm", "tmpfs", ("nosuid", "nodev", "noexec")),
         _MountRule("/tmp", "tmpfs", ("nosuid", "nodev", *noexec)),
-        _MountRule(EXCHANGE, None, ("ro",)),
     ]
+    if not settings.stdio:
+        rules.append(_MountRule(EXCHANGE, None, ("ro",)))
     if settings.spec.mount is not None:
         kind = "tmpfs" if settings.spec.mount.volume else None
         rules.append(_MountRule(WORKSPACE, kind, workspace_flags(settings.spec)))

@@ -87,7 +87,7 @@ def _run(entry: dict[str, Any], arguments: dict[str, Any], context: Context) -> 
     if context.settings.egress == "tunnel":
         from . import relay
 
-        relay.start()
+        relay.start(context.settings.way_out)
     if entry["kind"] == "command":
         from . import command
 

@@ -84,10 +84,10 @@ class Received(NamedTuple):
     fds: list[int]
 
 
-def receive_fds(sock: socket.socket, size: int, max_fds: int) -> Received:
+def receive_fds(sock: socket.socket, size: int, max_fds: int, flags: int = 0) -> Received:
     """Receive once. ``socket.recv_fds`` would forget the flag that closes them on execve."""
     room = socket.CMSG_LEN(max_fds * array("i").itemsize)
-    data, ancillary, _, _ = sock.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC)
+    data, ancillary, _, _ = sock.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC | flags)
     fds = array("i")
     for level, kind, rights in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):

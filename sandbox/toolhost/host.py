@@ -16,13 +16,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from . import kernel, lock, selftest
+from . import kernel, lock, selftest, witness
 from .child import run_call
 from .children import Child, fork_child
 from .execs import ExecGate
 from .frames import Frame, FrameError, FrameReader, receive_fds, send
 from .preload import preload
 from .settings import Settings, read_settings
+from .tunnel import EGRESS_SOCKET
 
 HOST_SOCKET = "/run/trilemma/host.sock"
 
@@ -86,6 +87,8 @@ class ToolHost:
                 self._start(call, fds, report)
             case {"type": "cancel", "call": int(call)}:
                 self._cancel(call)
+            case {"type": "look"}:
+                send(self._control, witness.look())
             case {"type": "mounted", "workspace": "ro" | "rw" as access}:
                 self._mounted(access)
             case _:
@@ -227,13 +230,19 @@ def main(arguments: list[str]) -> int:
     if os.getpid() != 1:
         # It kills every other process between calls.
         sys.exit("the tool host must be process 1 of a container")
-    # As process 1 the default action means that no signal from inside does anything.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     control = socket.socket(socket.AF_UNIX)
     control.connect(arguments[0] if arguments else HOST_SOCKET)
+    return run(control)
+
+
+def run(control: socket.socket, way_out: str = EGRESS_SOCKET) -> int:
+    """Serve a gateway until it goes away; ``way_out`` is the egress proxy's socket."""
+    # For process 1 the default action means that no signal from inside does anything.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     reader = FrameReader(control, max_fds=8)
     try:
-        ToolHost(control, reader, configure(control, reader)).serve()
+        settings = configure(control, reader)._replace(way_out=way_out)
+        ToolHost(control, reader, settings).serve()
     except (EOFError, ConnectionError):
         return 0
     return 1

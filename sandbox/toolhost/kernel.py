@@ -9,7 +9,7 @@ from .syscalls import number
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
-_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
+_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 4, 36, 38
 _SECCOMP_SET_MODE_FILTER = 1
 _SECCOMP_FILTER_FLAG_NEW_LISTENER = 8
 
@@ -40,6 +40,11 @@ def prctl(option: int, value: int) -> None:
 def become_opaque() -> None:
     """Close this process's memory, descriptors and environment to others of the same user."""
     prctl(_PR_SET_DUMPABLE, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant that loses its own, as process 1 is."""
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def give_up_privileges() -> None:

@@ -8,12 +8,12 @@ import os
 import socket
 
 from .errors import CallFailed
-from .tunnel import ADDRESS, EGRESS_SOCKET, ENVIRONMENT
+from .tunnel import ADDRESS, ENVIRONMENT
 
 _CHUNK = 64 * 1024
 
 
-def start() -> None:
+def start(way_out: str) -> None:
     """Fork the relay; it listens when this returns, and this process's clients know of it."""
     os.environ.update(ENVIRONMENT)
     try:
@@ -25,20 +25,25 @@ def start() -> None:
             # The call's own descriptors are not the relay's.
             os.dup2(listener.detach(), 3)
             os.closerange(4, 0x7FFFFFFF)
-            asyncio.run(_serve(socket.socket(fileno=3)))
+            asyncio.run(_serve(socket.socket(fileno=3), way_out))
         finally:
             os._exit(0)
     listener.close()
 
 
-async def _serve(listener: socket.socket) -> None:
-    server = await asyncio.start_server(_forward, sock=listener)
+async def _serve(listener: socket.socket, way_out: str) -> None:
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _forward(reader, writer, way_out)
+
+    server = await asyncio.start_server(forward, sock=listener)
     await server.serve_forever()
 
 
-async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _forward(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way_out: str
+) -> None:
     try:
-        proxy_reader, proxy_writer = await asyncio.open_unix_connection(EGRESS_SOCKET)
+        proxy_reader, proxy_writer = await asyncio.open_unix_connection(way_out)
     except OSError:
         writer.close()
         return

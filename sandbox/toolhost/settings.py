@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from .frames import Frame, FrameError
+from .tunnel import EGRESS_SOCKET
 
 WORKSPACE = "/workspace"
 SCRATCH = "/tmp"
@@ -28,6 +29,8 @@ class Settings(NamedTuple):
     """Bytes of one answer."""
     file_size: int
     modules: tuple[Module, ...]
+    way_out: str = EGRESS_SOCKET
+    """Where a tunnel's connections go: the egress proxy's socket, or what leads to it."""
 
     @property
     def mounted(self) -> bool:

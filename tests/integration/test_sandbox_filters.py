@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from trilemma.errors import SandboxRefused
-from trilemma.sandbox import container, docker as backend_module, evidence, expected, filters, proc
+from trilemma.sandbox import container, docker as backend_module, evidence, filters, proc
 from trilemma.sandbox.base import BuiltinEntry, SandboxCall
 from trilemma.sandbox.container import Settings, configuration
 from trilemma.sandbox.docker import DockerBackend
@@ -66,7 +66,6 @@ def test_what_the_kernel_holds_is_the_engines_filter_and_our_lock(
 def make_weaker(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tool host that is locked less, in a container that is as it must be."""
     weaker = (*container.ENTRYPOINT[:-1], "-c", WEAKER)
-    monkeypatch.setattr(expected, "ENTRYPOINT", weaker)
 
     def sabotaged(settings: Settings) -> dict[str, Any]:
         return configuration(settings) | {"Entrypoint": list(weaker)}

@@ -1,0 +1,285 @@
+"""A switchboard: one half of a pair that carries a control socket over a single stream of bytes,
+together with the sockets that are passed over it.
+
+On one side stands the gateway, on the other the tool host, and neither knows: each has a unix
+socket in its hand, and every socket that one passes arrives at the other as one end of a new pair.
+The switchboard reads no call and no answer. One stream that nobody reads holds up no other, and
+memory is bounded by a window per stream. When the bytes end, or are not what they must be,
+everything ends.
+"""
+
+import os
+import select
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from .stream import Piece, Stream
+from .wire import (
+    CONTROL,
+    CREDIT,
+    DATA,
+    END,
+    STOP,
+    Message,
+    Unpacker,
+    WireError,
+    pack,
+    pack_credit,
+    unpack_credit,
+)
+
+_FULL = 128 * 1024
+"""Bytes on their way out above which no stream is read."""
+_TOO_FULL = 4 * 1024 * 1024
+"""Whoever lets so much pile up keeps sending, and reads nothing."""
+_READS = 16
+"""Reads of the byte stream in one round, before the others have their turn."""
+
+
+class Bytes(Protocol):
+    """The stream of bytes that leads to the other switchboard. Its calls do not wait."""
+
+    reading: int
+    writing: int
+    """Descriptors to wait for; they may be one and the same."""
+
+    def read(self) -> bytes | None:
+        """What has come, nothing at the end, None when there is nothing now."""
+
+    def write(self, data: bytes) -> int:
+        """Send; how much was taken."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class Switchboard:
+    """What both halves have in common."""
+
+    def __init__(self, line: Bytes, control: socket.socket) -> None:
+        self._line = line
+        self._unpacker = Unpacker()
+        self._out = bytearray()
+        self._control = Stream(CONTROL, control)
+        self._streams = {CONTROL: self._control}
+        self._newest = {0: CONTROL, 1: -1}
+        """The last number of each parity: even ones are opened outside, odd ones inside."""
+        self._poll = select.poll()
+        self._masks: dict[int, int] = {}
+        self._callbacks: dict[int, Callable[[int], None]] = {}
+        self._unread = False
+        """The last round did not read all that had come."""
+        self._over = False
+        self.problem = ""
+        """Why it ended, where that was not as it should."""
+
+    def run(self) -> None:
+        """Connect until one side ends."""
+        try:
+            while not self._over:
+                self._round()
+        except (WireError, OSError) as error:
+            self.problem = str(error)
+        finally:
+            self._close()
+
+    def _round(self) -> None:
+        self._arrange()
+        ready = self._poll.poll(0 if self._unread else None)
+        if self._unread:
+            self._hear(select.POLLIN)
+        for fd, events in ready:
+            if self._over:
+                return
+            if (callback := self._callbacks.get(fd)) is not None:
+                callback(events)
+        if self._out:
+            del self._out[: self._line.write(bytes(self._out))]
+        if len(self._out) > _TOO_FULL:
+            raise WireError("the other side reads nothing")
+
+    def _arrange(self) -> None:
+        """Say what is waited for in this round."""
+        wanted: dict[int, int] = {}
+        if self._out:
+            wanted[self._line.writing] = select.POLLOUT
+        wanted[self._line.reading] = wanted.get(self._line.reading, 0) | select.POLLIN
+        self._callbacks = {self._line.reading: self._hear}
+        self._arrange_more(wanted)
+        for stream in self._streams.values():
+            reads = stream.sends and len(self._out) < _FULL
+            mask = (select.POLLIN if reads else 0) | (select.POLLOUT if stream.writes else 0)
+            if mask:
+                wanted[stream.sock.fileno()] = mask
+                self._callbacks[stream.sock.fileno()] = self._attending(stream)
+        for fd in self._masks.keys() - wanted.keys():
+            with suppress(KeyError):
+                self._poll.unregister(fd)
+        for fd, mask in wanted.items():
+            if self._masks.get(fd) != mask:
+                self._poll.register(fd, mask)
+        self._masks = wanted
+
+    def _arrange_more(self, wanted: dict[int, int]) -> None:
+        """What else this half waits for."""
+
+    def _attending(self, stream: Stream) -> Callable[[int], None]:
+        def attend(events: int) -> None:
+            if stream.writes and events & ~select.POLLIN:
+                self._flush(stream)
+            if stream.sends and events & ~select.POLLOUT and not stream.over:
+                self._take(stream)
+
+        return attend
+
+    def _hear(self, events: int) -> None:
+        """Do what the messages say that have come."""
+        if not events & ~select.POLLOUT:
+            return
+        self._unread = False
+        for _ in range(_READS):
+            data = self._line.read()
+            if data is None:
+                return
+            if not data:
+                self._over = True
+                return
+            self._unpacker.feed(data)
+            while (message := self._unpacker.take()) is not None:
+                self._do(message)
+        self._unread = True
+
+    def _do(self, message: Message) -> None:
+        kind, number, payload = message
+        stream = self._streams.get(number)
+        if kind == DATA:
+            self._accept(self._known(stream, number), Piece(payload))
+        elif kind == END:
+            self._ended(self._known(stream, number))
+        elif kind == CREDIT:
+            if self._still(stream, number):
+                self._known(stream, number).credited(unpack_credit(payload))
+        elif kind == STOP:
+            if self._still(stream, number):
+                self._stopped(self._known(stream, number))
+        else:
+            self._do_more(message)
+
+    def _do_more(self, message: Message) -> None:
+        """A message that only one half takes."""
+        raise WireError(f"kind {message.kind} goes the other way")
+
+    def _known(self, stream: Stream | None, number: int) -> Stream:
+        if stream is None:
+            raise WireError(f"there is no stream {number}")
+        return stream
+
+    def _still(self, stream: Stream | None, number: int) -> bool:
+        """Whether the stream is there. What was said about one that is over may cross its end."""
+        if stream is None and number > self._newest[number % 2]:
+            raise WireError(f"there was never a stream {number}")
+        return stream is not None
+
+    def _add(self, number: int, sock: socket.socket) -> Stream:
+        """A new stream; numbers only grow."""
+        if number <= self._newest[number % 2]:
+            raise WireError(f"stream {number} was there before")
+        self._newest[number % 2] = number
+        stream = self._streams[number] = Stream(number, sock)
+        return stream
+
+    def _accept(self, stream: Stream, piece: Piece) -> None:
+        stream.accept(piece)
+        self._flush(stream)
+
+    def _flush(self, stream: Stream) -> None:
+        try:
+            if amount := stream.flush():
+                self._say(CREDIT, stream, pack_credit(amount))
+        except OSError:
+            stream.stop_hearing()
+            if not stream.heard_end:
+                self._say(STOP, stream)
+        if stream.heard_end and not stream.writes:
+            stream.finish()
+        self._settle(stream)
+
+    def _take(self, stream: Stream) -> None:
+        """Pass on what is said locally."""
+        received = stream.receive()
+        if received is None:
+            return
+        if received.data:
+            self._say(DATA, stream, received.data)
+        else:
+            self._end(stream)
+
+    def _end(self, stream: Stream) -> None:
+        if stream is self._control:
+            self._over = True
+        elif not stream.said_end:
+            stream.said_end = True
+            self._say(END, stream)
+            self._settle(stream)
+
+    def _ended(self, stream: Stream) -> None:
+        if stream.heard_end:
+            raise WireError(f"stream {stream.number} ended twice")
+        stream.heard_end = True
+        if stream is self._control:
+            self._over = True
+        self._flush(stream)
+
+    def _stopped(self, stream: Stream) -> None:
+        stream.stop_saying()
+        self._end(stream)
+
+    def _settle(self, stream: Stream) -> None:
+        if stream.over and self._streams.pop(stream.number, None) is not None:
+            self._forget(stream.sock.fileno())
+            stream.close()
+
+    def _say(self, kind: int, stream: Stream, payload: bytes = b"") -> None:
+        self._out += pack(kind, stream.number, payload)
+
+    def _forget(self, fd: int) -> None:
+        """Before it is closed: its number may be another's at once."""
+        self._callbacks.pop(fd, None)
+        if self._masks.pop(fd, None) is not None:
+            self._poll.unregister(fd)
+
+    def _close(self) -> None:
+        for stream in self._streams.values():
+            stream.close()
+        self._line.close()
+
+
+class Pipes:
+    """Two pipes as one stream of bytes: standard input and output of process 1."""
+
+    def __init__(self, reading: int, writing: int) -> None:
+        self.reading = reading
+        self.writing = writing
+        os.set_blocking(reading, False)
+        os.set_blocking(writing, False)
+
+    def read(self) -> bytes | None:
+        """What has come, nothing at the end, None when there is nothing now."""
+        try:
+            return os.read(self.reading, 64 * 1024)
+        except BlockingIOError:
+            return None
+
+    def write(self, data: bytes) -> int:
+        """Send; how much was taken."""
+        try:
+            return os.write(self.writing, data)
+        except BlockingIOError:
+            return 0
+
+    def close(self) -> None:
+        """Close both."""
+        os.close(self.reading)
+        os.close(self.writing)
