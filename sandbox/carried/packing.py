@@ -67,7 +67,8 @@ class Packing:
             }
             _check_size(self._folder, nodes, size)
             self._carrier.put(_rows(nodes, sources))
-        self._known = self._carrier.listing().nodes
+        there = self._carrier.listing().nodes
+        self._known = {path: there[path] for path in shown if path in there}
         # What could not be read after all was never there for anybody to delete.
         for path in shown.keys() - self._known.keys():
             self._base.nodes.pop(path, None)

@@ -6,6 +6,7 @@ back into the layer while it runs, now and then, and when the view is closed (``
 """
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from ..folder import Folder
 from ..views import View
 from .cargo import Cargo
 from .volume import Volume
+
+_PATIENCE, _LOOK_AGAIN = 10.0, 0.05
+"""Seconds for the last containers to be gone; after that their volumes are left to be swept."""
 
 
 class CarriedViews:
@@ -80,6 +84,11 @@ class CarriedViews:
         for cargo in cargoes:
             cargo.close()
         self._remove([cargo.volume for cargo in cargoes])
+        # The engine may still be at work on the last containers that it was told to remove.
+        deadline = time.monotonic() + _PATIENCE
+        while self._left and time.monotonic() < deadline:
+            time.sleep(_LOOK_AGAIN)
+            self._remove([])
 
     def _carry(self, folder: Folder, layer: Path, executable: bool) -> Cargo:
         return Cargo(

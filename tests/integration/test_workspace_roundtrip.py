@@ -208,6 +208,7 @@ def test_layers_say_the_same_whether_carried_or_mounted(
         folder = Folder.at(work)
         layers = Layers(place / "layers")
         one, other = (layers.create("ws-1", work, "session-1") for _ in range(2))
+        plain = tree(work)
         for script, carry in sessions:
             plain = mounted(place, folder, one, script)
             if carry:

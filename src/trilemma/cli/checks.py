@@ -70,7 +70,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         ("places", check_places),
         ("kernel", check_kernel),
         ("engine", check_engine),
-        ("mounts", check_mounts),
+        ("workspaces", check_mounts),
         ("policy", check_policy),
         ("ledger", check_ledger),
         ("gateways", check_gateways),

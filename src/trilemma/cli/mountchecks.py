@@ -1,34 +1,43 @@
-"""Whether folders can be shown to sandboxes, found out by showing one."""
+"""How folders are shown to sandboxes here, found out by showing one."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from trilemma.cli.checks import Finding, Status
 from trilemma.gateway.settings import Settings
+from trilemma.sandbox.carried.why import why_carried
+from trilemma.sandbox.engine import Engine
 from trilemma.sandbox.folder import Folder
 from trilemma.sandbox.views import ViewMaker
 
+_WHAT = "workspaces"
+
 
 def check_mounts(settings: Settings) -> Iterator[Finding]:
-    """Lay an overlay over a folder of root, with its owner mapped, where layers will lie.
+    """Which way it is, and why; where folders are mounted, that they can be.
 
     Raises:
+        EngineMissing: the engine does not answer.
         SandboxError: the kernel refuses.
     """
-    if os.geteuid() != 0:
-        text = "workspaces need root on this machine; agents without one run"
-        yield Finding("mounts", Status.NOTE, text)
+    engine = Engine()
+    try:
+        why = why_carried(engine)
+    finally:
+        engine.close()
+    if why:
+        text = f"carried into memory and back, up to {settings.carried_mb} MiB each: {why}"
+        yield Finding(_WHAT, Status.OK, text)
         return
     near = next(p for p in (settings.state, *settings.state.parents) if p.exists())
     with tempfile.TemporaryDirectory(prefix=".trilemma-doctor-", dir=near) as scratch:
         copied = _try_view(Path(scratch))
     if copied:
-        text = "overlay works, id-mapped mounts do not: folders of root are copied"
-        yield Finding("mounts", Status.NOTE, text)
+        text = "mounted; overlay works, id-mapped mounts do not: folders of root are copied"
+        yield Finding(_WHAT, Status.NOTE, text)
     else:
-        yield Finding("mounts", Status.OK, "overlay and id-mapped mounts, no copies")
+        yield Finding(_WHAT, Status.OK, "mounted: overlay and id-mapped mounts, no copies")
 
 
 def _try_view(scratch: Path) -> bool:

@@ -101,7 +101,7 @@ def test_doctor_on_a_whole_machine_is_content(cli: Cli) -> None:
     ended = cli("doctor", "--json")
     findings = {f["what"]: f for f in map(json.loads, ended.out.splitlines())}
     assert ended.status == 0
-    assert findings["mounts"]["status"] == "ok"
+    assert findings["workspaces"]["status"] == "ok"
     assert findings["base image"]["status"] == "ok"
     assert not cli.home.exists()
 
