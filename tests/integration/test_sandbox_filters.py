@@ -4,14 +4,12 @@ import os
 import signal
 import subprocess
 import time
-from typing import Any
 
 import pytest
 
 from trilemma.errors import SandboxRefused
-from trilemma.sandbox import container, docker as backend_module, evidence, filters, proc
+from trilemma.sandbox import container, evidence, filters, proc
 from trilemma.sandbox.base import BuiltinEntry, SandboxCall
-from trilemma.sandbox.container import Settings, configuration
 from trilemma.sandbox.docker import DockerBackend
 from trilemma.sandbox.engine import Engine
 from trilemma.sandbox.engine_filter import holes
@@ -65,12 +63,7 @@ def test_what_the_kernel_holds_is_the_engines_filter_and_our_lock(
 
 def make_weaker(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tool host that is locked less, in a container that is as it must be."""
-    weaker = (*container.ENTRYPOINT[:-1], "-c", WEAKER)
-
-    def sabotaged(settings: Settings) -> dict[str, Any]:
-        return configuration(settings) | {"Entrypoint": list(weaker)}
-
-    monkeypatch.setattr(backend_module, "configuration", sabotaged)
+    monkeypatch.setattr(container, "ENTRYPOINT", (*container.ENTRYPOINT[:-1], "-c", WEAKER))
 
 
 def test_a_weaker_lock_is_refused(
