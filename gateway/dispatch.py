@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,16 +73,18 @@ class Dispatch:
             return CallResult(error=CallError("tool_error", _NO_FOLDER))
         spec = self._plan.spec(tool, given)
         writes = spec.mount is not None and tool.runner not in _READERS
-        if writes and self._layer is not None:
-            if full := self._layer.refusal():
-                return CallResult(error=CallError("tool_error", full))
-            self._layer.look()
+        watch = self._layer if writes else None
+        if watch is not None and (full := watch.refusal()):
+            return CallResult(error=CallError("tool_error", full))
         sandbox = self._begin(call, spec)
         structured = spec.egress is Egress.STRUCTURED
         if sandbox is None:
             return CallResult(error=CallError("cancelled", "the run was cancelled"))
+        ended = None
         try:
-            return sandbox.call(
+            if watch is not None:
+                watch.begin(call, partial(sandbox.cancel, call))
+            result = sandbox.call(
                 SandboxCall(
                     id=call,
                     entry=_entry(tool, arguments),
@@ -94,6 +97,9 @@ class Dispatch:
             self._end(call)
             if structured:
                 self._egress.cut(call)
+            if watch is not None:
+                ended = watch.end(call)
+        return CallResult(error=CallError("tool_error", ended)) if ended else result
 
     def cancel(self, call: str) -> None:
         """Kill a call, or keep it from starting.

@@ -2,22 +2,31 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 from .workspaces.layers import Layer
 
 _PAUSE = 1.0
-"""Seconds between two looks: each walks the whole layer."""
+"""Seconds between two looks."""
+_SHARE = 4
+"""A look walks the whole layer; the pause is at least so many times as long."""
 
 
 class LayerWatch:
-    """Measures one layer after calls. Once over the limit, writing calls are refused."""
+    """Measures one layer while calls write to it.
+
+    Over the limit, the calls that write are killed and further ones are refused. So a call is over
+    by no more than what it writes between two looks. Safe to use from several threads.
+    """
 
     def __init__(self, layer: Layer, limit: int) -> None:
         self._layer = layer
         self._limit = limit
         self._size = 0
-        self._looking = threading.Lock()
-        self._next = 0.0
+        self._lock = threading.Lock()
+        self._calls: dict[str, Callable[[], None]] = {}
+        self._killed: dict[str, str] = {}
+        self._looking = False
 
     def refusal(self) -> str | None:
         """Why the session may not write any more, or None."""
@@ -30,23 +39,49 @@ class LayerWatch:
             f"{self._layer.id!r}, or raise sandbox.layer_mb"
         )
 
-    def look(self) -> None:
-        """Measure in the background, unless that was done just now or is being done."""
-        if time.monotonic() < self._next or not self._looking.acquire(blocking=False):
-            return
-        self._next = time.monotonic() + _PAUSE
-        threading.Thread(target=self._measure, name="trilemma-layer", daemon=True).start()
+    def begin(self, call: str, kill: Callable[[], None]) -> None:
+        """A call that may write runs from now on."""
+        with self._lock:
+            self._calls[call] = kill
+            if self._looking:
+                return
+            self._looking = True
+        threading.Thread(target=self._look, name="trilemma-layer", daemon=True).start()
+
+    def end(self, call: str) -> str | None:
+        """The call is over. Why it was killed, or None where it was not."""
+        with self._lock:
+            self._calls.pop(call, None)
+            return self._killed.pop(call, None)
 
     def measure(self) -> int:
         """Measure now. Bytes on disk."""
-        self._size = self._layer.size()
-        return self._size
-
-    def _measure(self) -> None:
         try:
-            self.measure()
+            self._size = self._layer.size()
         except FileNotFoundError:
             # Discarded while we looked: then there is nothing to limit.
             self._size = 0
-        finally:
-            self._looking.release()
+        return self._size
+
+    def _look(self) -> None:
+        """Look again and again, as long as calls run; a pause outlives short calls."""
+        while True:
+            started = time.monotonic()
+            self.measure()
+            self._kill_all()
+            time.sleep(max(_PAUSE, _SHARE * (time.monotonic() - started)))
+            with self._lock:
+                if not self._calls:
+                    self._looking = False
+                    return
+
+    def _kill_all(self) -> None:
+        """Kill what runs, where the layer is over its limit."""
+        full = self.refusal()
+        if full is None:
+            return
+        with self._lock:
+            kills = list(self._calls.values())
+            self._killed |= dict.fromkeys(self._calls, f"the call was ended: {full}")
+        for kill in kills:
+            kill()

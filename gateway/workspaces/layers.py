@@ -20,6 +20,8 @@ from trilemma.errors import WorkspaceError
 from ...sandbox.filelock import FileLock
 
 _META = "meta.json"
+_PER_FILE = 4096
+"""Bytes that a file or folder counts at least."""
 _VERSION = 1
 
 
@@ -168,9 +170,14 @@ def _sync(directory: Path) -> None:
 
 
 def _disk_usage(root: Path) -> int:
+    # An empty file takes no block, but a disk has only so many files.
+    return max(_du(root, "-k") * 1024, _du(root, "--inodes") * _PER_FILE)
+
+
+def _du(root: Path, unit: str) -> int:
     # du, for the same reason as rm above: what lies deeper than a path is long must count.
-    command = ["du", "-skx", "--", str(root)]
+    command = ["du", "-sx", unit, "--", str(root)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     # It fails where a file vanishes under it, and prints the sum all the same.
-    kib = done.stdout.split("\t")[0]
-    return int(kib) * 1024 if kib.isdigit() else 0
+    found = done.stdout.split("\t")[0]
+    return int(found) if found.isdigit() else 0

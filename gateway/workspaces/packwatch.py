@@ -22,11 +22,17 @@ class PackWatch:
         """None: the size of the volume is the limit."""
         return None
 
-    def look(self) -> None:
-        """Pack in the background, unless that was done just now or is being done."""
+    def begin(self, call: str, kill: Callable[[], None]) -> None:
+        """A call that may write runs from now on: pack in the background.
+
+        Unless that was done just now or is being done.
+        """
         if time.monotonic() < self._next or not self._working.acquire(blocking=False):
             return
         threading.Thread(target=self._work, name="trilemma-pack", daemon=True).start()
+
+    def end(self, call: str) -> None:
+        """The call is over. None is ever killed: the volume only takes so much."""
 
     def _work(self) -> None:
         began = time.monotonic()

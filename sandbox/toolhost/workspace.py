@@ -125,8 +125,11 @@ class Workspace:
 
 
 def _walk(folder: int, prefix: str, recursive: bool) -> Iterator[Entry]:
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        raise _too_deep(prefix) if error.errno == errno.EMFILE else error from None
     for entry in entries:
         name = entry.name.encode(errors="surrogateescape").decode(errors="backslashreplace")
         is_folder = entry.is_dir(follow_symlinks=False)
@@ -135,10 +138,18 @@ def _walk(folder: int, prefix: str, recursive: bool) -> Iterator[Entry]:
             try:
                 flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
                 inner = os.open(entry.name, flags, dir_fd=folder)
-            except OSError:
+            except OSError as error:
+                if error.errno == errno.EMFILE:
+                    raise _too_deep(prefix) from None
                 continue  # Not readable, or replaced since: it is named, its content is not.
             yield from _walk(inner, prefix + name + "/", recursive)
     os.close(folder)
+
+
+def _too_deep(prefix: str) -> CallFailed:
+    """Each folder on the way down is held open, and a process may hold only so many."""
+    levels = prefix.count("/")
+    return CallFailed(f"folders are nested too deep ({levels} levels); name one further down")
 
 
 def explain(path: str, error: OSError) -> CallFailed:

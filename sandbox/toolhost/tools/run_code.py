@@ -1,5 +1,6 @@
 """Run code the agent wrote."""
 
+import contextlib
 import os
 import tempfile
 from typing import Any
@@ -70,4 +71,6 @@ def run(
         )
         return run_program(program).as_json()
     finally:
-        os.unlink(path)
+        # The code may have cleared its scratch.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
