@@ -146,8 +146,9 @@ class Admission:
         return machinery.workspaces.open(opening, enforcement.point.decide)
 
     def _record_opened(self, enforcement: Enforcement, machinery: Machinery) -> None:
+        events = []
         if self.new_domain:
-            enforcement.record(self.actor, Event(kind=Kind.DOMAIN_OPENED, what="its own domain"))
+            events.append(Event(kind=Kind.DOMAIN_OPENED, what="its own domain"))
         grants = self.actor.grants
         body = {
             "instance": machinery.runtime.instance,
@@ -156,8 +157,8 @@ class Admission:
             "grants": None if grants is None else [str(c) for c in ordered(grants)],
             "policy": enforcement.point.digest,
         }
-        opened = Event(kind=Kind.SESSION_OPENED, what=f"agent {self.spec.name}", body=body)
-        enforcement.record(self.actor, opened)
+        events.append(Event(kind=Kind.SESSION_OPENED, what=f"agent {self.spec.name}", body=body))
+        enforcement.record(self.actor, *events)
 
     def _record_refused(self, enforcement: Enforcement) -> None:
         body = {"reason": "refused"}

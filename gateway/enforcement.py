@@ -66,11 +66,9 @@ class Enforcement:
         """Record how a reserved act ended."""
         self.record(actor, Event(kind=kind, call=call, what=what, body=body))
 
-    def record(self, actor: Actor, event: Event) -> None:
-        """Record one fact about what ``actor`` did."""
-        self.ledger.append(
-            replace(event, principal=actor.principal, domain=actor.domain, session=actor.session)
-        )
+    def record(self, actor: Actor, *events: Event) -> None:
+        """Record facts about what ``actor`` did, all or none."""
+        self.ledger.append_many([_by(actor, event) for event in events])
 
 
 def request(
@@ -91,6 +89,10 @@ def request(
 def new_id(kind: str) -> str:
     """A name that nothing else in any ledger has: ``call_3f9c...``."""
     return f"{kind}_{secrets.token_hex(8)}"
+
+
+def _by(actor: Actor, event: Event) -> Event:
+    return replace(event, principal=actor.principal, domain=actor.domain, session=actor.session)
 
 
 def _event(

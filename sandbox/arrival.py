@@ -7,7 +7,6 @@ host, flags and all, and nothing besides; and no process may be more than it was
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from . import proc
 from .container import WORKSPACE, Settings
@@ -24,7 +23,8 @@ def verify_slot(mounts: tuple[MountPoint, ...], settings: Settings) -> None:
         SandboxRefused: it is not.
     """
     assert settings.slot is not None
-    refuse(_of_slot(_at(WORKSPACE, mounts), _on_host(settings.slot.path)))
+    inside = [mount for mount in mounts if mount.target == WORKSPACE]
+    refuse(_of_slot(inside, proc.mount_at(os.getpid(), settings.slot.path)))
 
 
 def verify_arrival(
@@ -43,7 +43,8 @@ def _of_arrival(
 ) -> Iterator[Finding]:
     mount = settings.spec.mount
     assert mount is not None
-    yield from of_view(before, proc.mounts(pid), _on_host(mount.source), settings)
+    view = proc.mount_at(os.getpid(), mount.source)
+    yield from of_view(before, proc.mounts(pid), view, settings)
     for process in proc.processes(pid):
         yield from of_process(process, settings)
     yield from of_attempts(attempts)
@@ -56,8 +57,9 @@ def of_view(
     settings: Settings,
 ) -> Iterator[Finding]:
     """What is wrong with the mounts of a sandbox after ``view`` was put into its slot."""
-    arrived = [mount for mount in after if mount not in before]
-    if [mount for mount in after if mount in before] != list(before):
+    known = set(before)
+    arrived = [mount for mount in after if mount not in known]
+    if len(after) - len(arrived) != len(before):
         yield Finding("what was mounted before", "unchanged", "changed")
     if [mount.target for mount in arrived] != [WORKSPACE]:
         found = [mount.target for mount in arrived]
@@ -71,22 +73,15 @@ def of_view(
         yield Finding(f"the mount {WORKSPACE}", wanted, workspace.flags)
 
 
-def _of_slot(inside: MountPoint | None, slot: MountPoint | None) -> Iterator[Finding]:
-    if inside is None or slot is None or _shows(inside) != _shows(slot):
-        yield Finding("the place for a workspace", slot and _shows(slot), inside and _shows(inside))
-    elif not slot.group or inside.follows != slot.group or inside.group:
-        yield Finding("the place for a workspace", "a follower of the slot", "on its own")
+def _of_slot(inside: list[MountPoint], slot: MountPoint | None) -> Iterator[Finding]:
+    place = "the place for a workspace"
+    shown = [_shows(mount) for mount in inside]
+    if slot is None or shown != [_shows(slot)]:
+        yield Finding(place, slot and _shows(slot), shown)
+    elif not slot.group or inside[0].follows != slot.group or inside[0].group:
+        yield Finding(place, "a follower of the slot", "on its own")
 
 
 def _shows(mount: MountPoint) -> tuple[str, str, str]:
     """What is mounted, wherever and with whatever flags."""
     return (mount.kind, mount.device, mount.root)
-
-
-def _on_host(path: Path) -> MountPoint | None:
-    return _at(str(path), proc.mounts(os.getpid()))
-
-
-def _at(target: str, mounts: tuple[MountPoint, ...]) -> MountPoint | None:
-    """Of several at one place only the last can be reached."""
-    return next((mount for mount in reversed(mounts) if mount.target == target), None)
