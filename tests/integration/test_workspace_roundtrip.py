@@ -1,5 +1,6 @@
 """For any tree and any changes: diff and apply give exactly what the agent saw."""
 
+import ctypes
 import os
 import shutil
 import stat
@@ -63,10 +64,16 @@ def step(act: str, path: str, value: str) -> None:
         target.chmod(int(value, 8))
 
 
-def play(place: Path, script: Script, uid: int) -> None:
-    """Run the steps in ``place`` as the user; one that cannot be done is passed over."""
+def play(place: Path, script: Script, uid: int, *, inside: int | None = None) -> None:
+    """Run the steps in ``place`` as the user; one that cannot be done is passed over.
+
+    ``inside`` is the process whose mounts are to be seen, if not those of this one.
+    """
     child = os.fork()
     if child == 0:
+        if inside is not None:
+            mounts = os.open(f"/proc/{inside}/ns/mnt", os.O_RDONLY)
+            assert ctypes.CDLL(None).setns(mounts, 0) == 0
         os.chdir(place)
         os.setgroups([])
         os.setgid(uid)
@@ -139,15 +146,15 @@ class Stage:
         self.volume = Volume.make(backend, SIZE, executable=False)
         self._carrier = Carrier(backend, self.volume.mount, image, SIZE)
         sandbox = backend.engine.containers(f"dev.trilemma.instance={backend.instance}")[0]
-        pid = first_process(backend.engine.inspect(sandbox["Id"]))
-        self.place = Path(f"/proc/{pid}/root/workspace")
+        self._pid = first_process(backend.engine.inspect(sandbox["Id"]))
+        self.place = Path(f"/proc/{self._pid}/root/workspace")
 
     def session(self, folder: Folder, layer: Layer, script: Script) -> dict[str, Any]:
         """What an agent sees at the end of a session with these steps."""
         packing = Packing(folder, layer.place, self._carrier)
         packing.fill(SIZE)
         for steps in (script[::2], script[1::2]):
-            play(self.place, steps, self.volume.mount.uid)
+            play(Path("/workspace"), steps, self.volume.mount.uid, inside=self._pid)
             packing.pack()
         seen = tree(self.place)
         for left in self.place.iterdir():
