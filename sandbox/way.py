@@ -58,9 +58,7 @@ class Way:
             options["tls"] = TLSConfig(
                 client_cert=(certificate, key), ca_cert=authority, verify=True
             )
-        return docker.APIClient(
-            base_url=self.address.base_url, version="auto", timeout=timeout, **options
-        )
+        return _Client(base_url=self.address.base_url, version="auto", timeout=timeout, **options)
 
     def ensure(self) -> None:
         """Connect again where ``ssh`` has ended meanwhile.
@@ -76,6 +74,19 @@ class Way:
         """Close what was opened. Never raises; twice is fine."""
         if self._forward is not None:
             self._forward.close()
+
+
+class _Client(docker.APIClient):
+    """Not led elsewhere: by default the environment names a proxy, and who else is trusted."""
+
+    @property
+    def trust_env(self) -> bool:
+        """``REQUESTS_CA_BUNDLE`` would stand above the authority that was given for this engine."""
+        return False
+
+    @trust_env.setter
+    def trust_env(self, value: bool) -> None:
+        """Its base class sets it."""
 
 
 def _knock(address: Address) -> None:

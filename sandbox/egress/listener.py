@@ -12,7 +12,8 @@ BACKLOG = 64
 def bind_listener(path: Path, uid: int | None) -> socket.socket:
     """Listen at ``path``. With ``uid`` only that user (and root) may connect.
 
-    Without, anybody may who can reach ``path``: then its folder has to keep others out.
+    Without, and where this process may not give a file away, anybody may who can reach ``path``:
+    then its folder has to keep others out.
 
     Raises:
         SandboxError: it cannot be made there.
@@ -22,9 +23,9 @@ def bind_listener(path: Path, uid: int | None) -> socket.socket:
     try:
         listener.bind(str(path))
         # Nobody can connect before listen: the mode is right by then.
-        if uid is not None and uid != os.geteuid():
+        if uid is not None and os.geteuid() == 0:
             os.chown(path, uid, -1)
-        path.chmod(0o666 if uid is None else 0o600)
+        path.chmod(0o600 if uid is not None and os.geteuid() in (0, uid) else 0o666)
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()

@@ -1,18 +1,15 @@
 """What the engine is asked about images; none of its exceptions leaves this file."""
 
-import os
-import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import docker
 from docker.errors import APIError, DockerException, ImageNotFound
-from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException
 
 from trilemma.errors import EngineMissing, ImageMissing, SandboxError
 
+from ..way import Way
 from .identity import LABEL, STAGE, ImageId
 
 Progress = Callable[[str], None]
@@ -88,13 +85,13 @@ class ImageEngine:
 @contextmanager
 def engine() -> Iterator[ImageEngine]:
     """A connection to the engine that the environment names; what it raises becomes ours."""
+    way = Way.from_environment()
     try:
-        _knock(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
-        api = docker.APIClient(version="auto", timeout=600, **kwargs_from_env())
-    except (DockerException, RequestException, OSError) as error:
+        api = way.client(timeout=600)
+    except (DockerException, RequestException) as error:
+        way.close()
         raise EngineMissing(
-            "no container engine answers: install Docker (Debian: apt-get install docker.io), "
-            f"start it, and try again ({_short(error)})"
+            f"no container engine answers at {way.text}: {_short(error)}"
         ) from error
     try:
         yield ImageEngine(api)
@@ -102,13 +99,7 @@ def engine() -> Iterator[ImageEngine]:
         raise SandboxError(f"the container engine failed: {_short(error)}") from error
     finally:
         api.close()
-
-
-def _knock(address: str) -> None:
-    """See that a local engine listens; the SDK would leave its socket open where none does."""
-    if address.startswith("unix://"):
-        with socket.socket(socket.AF_UNIX) as knocking:
-            knocking.connect(address.removeprefix("unix://"))
+        way.close()
 
 
 def _follow(line: Mapping[str, str], progress: Progress) -> None:

@@ -8,12 +8,13 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Iterable
+from typing import Any
 
-import docker
 from docker.errors import DockerException
 
 from trilemma.errors import SandboxError
 from trilemma.gateway.schemas import AgentSpec, CommandTool
+from trilemma.sandbox.way import Way
 
 
 def pinned(spec: AgentSpec, image: str) -> AgentSpec:
@@ -39,8 +40,9 @@ def hashes(image: str, paths: Iterable[str]) -> dict[str, str]:
     Raises:
         SandboxError: the image lacks one of them, or the engine does not answer.
     """
+    way = Way.from_environment()
     try:
-        engine = docker.APIClient(version="auto")
+        engine = way.client(timeout=60)
         try:
             container = engine.create_container(image, ["none"], network_disabled=True)["Id"]
             try:
@@ -51,9 +53,11 @@ def hashes(image: str, paths: Iterable[str]) -> dict[str, str]:
             engine.close()
     except DockerException as error:
         raise SandboxError(f"programs of the image cannot be read: {error}") from error
+    finally:
+        way.close()
 
 
-def _hash(engine: docker.APIClient, container: str, path: str) -> str:
+def _hash(engine: Any, container: str, path: str) -> str:
     blocks, _ = engine.get_archive(container, path)
     with tarfile.open(fileobj=io.BytesIO(b"".join(blocks))) as archive:
         file = archive.extractfile(archive.getmembers()[0])
