@@ -4,14 +4,14 @@ import asyncio
 import json
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.gateway.origin import Origin, served
 
 from trilemma.errors import LedgerError
 from trilemma.gateway.agentfile import read_agent
@@ -109,91 +109,11 @@ class Gate:
         asyncio.run(self.gateway.close())
 
 
-@dataclass
-class Origin:
-    """An HTTP server that remembers what arrived."""
-
-    port: int
-    paths: list[str] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-    answers: dict[str, bytes] = field(default_factory=dict)
-    """What a path returns; others return a greeting."""
-    redirects: dict[str, str] = field(default_factory=dict)
-    """Where a path leads instead."""
-    arrived: threading.Event = field(default_factory=threading.Event)
-    hold: threading.Event | None = None
-    """Where set, nothing is answered until it is."""
-
-    def rule(self, host: str = "listed.example", **fields: Any) -> dict[str, Any]:
-        """An entry of an agent's list of hosts."""
-        return {"host": host, "ports": [self.port], "schemes": ["http"], **fields}
-
-    @property
-    def policy(self) -> str:
-        """What an operator writes so that this machine's own loopback can be reached."""
-        return (
-            f"egress:\n  private: ['127.0.0.1:{self.port}']\n"
-            "  hosts: {listed.example: 127.0.0.1, other.example: 127.0.0.1}\n"
-        )
-
-    def url(self, path: str = "/", host: str = "listed.example") -> str:
-        """The address of a path, by a name."""
-        return f"http://{host}:{self.port}{path}"
-
-
-def _handler(origin: Origin) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            origin.paths.append(self.path)
-            origin.bodies.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
-            origin.arrived.set()
-            if origin.hold is not None:
-                origin.hold.wait(60)
-            body = origin.answers.get(self.path, b"hello")
-            self.send_response(302 if self.path in origin.redirects else 200)
-            if self.path in origin.redirects:
-                self.send_header("Location", origin.redirects[self.path])
-            self.send_header("Content-Type", "text/plain")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_POST = do_GET
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    return Handler
-
-
-class _Quiet(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that is killed in the middle is part of some tests."""
-
-
 @pytest.fixture
 def origin() -> Iterator[Callable[[], Origin]]:
     """Makes servers on this machine's loopback."""
-    servers: list[tuple[Origin, _Quiet, threading.Thread]] = []
-
-    def make() -> Origin:
-        made = Origin(0)
-        http = _Quiet(("127.0.0.1", 0), _handler(made))
-        made.port = http.server_port
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        servers.append((made, http, thread))
-        return made
-
-    yield make
-    for made, http, thread in servers:
-        if made.hold is not None:
-            made.hold.set()
-        http.shutdown()
-        thread.join()
-        http.server_close()
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(served())
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
-"""Gateways to be killed: each runs eight sessions at once until it is. Run by test_gateway_kill.py.
+"""Gateways to be killed: each runs eight sessions at once until it is. Started by wreck.py.
 
+SIGTERM lets the sessions end as they are and closes the gateway; Ctrl-C ends them at once.
 Reads lines ``SEED STATE CONFIG RUNTIME FOLDERS PORT`` and forks a gateway for each, whose process
 id it prints. A call's id in the ledger is also the name of what the call leaves behind: a file, or
 a path that a server was asked for.
@@ -43,9 +44,9 @@ class Slot:
         self.dice = random.Random(name)
         self.made = 0
 
-    async def run(self) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
         """Run one session after the other."""
-        while True:
+        while not stop.is_set():
             grants = self.dice.choice([*PAIRS, None])
             try:
                 opened = await self.gateway.open(self.spec(grants), new_domain=True)
@@ -94,10 +95,15 @@ class Slot:
 
 async def run(gateway: LocalGateway, seed: str, folders: Path, port: int) -> None:
     """Run all slots."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     slots = [Slot(gateway, f"{seed}-{n}", folders, port) for n in range(SESSIONS)]
-    async with asyncio.TaskGroup() as tasks:
-        for slot in slots:
-            tasks.create_task(slot.run())
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for slot in slots:
+                tasks.create_task(slot.run(stop))
+    finally:
+        await gateway.close()
 
 
 def main(seed: str, state: str, config: str, runtime: str, folders: str, port: str) -> None:
@@ -113,6 +119,7 @@ def fork(line: str) -> int:
     child = os.fork()
     if child == 0:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             main(*line.split())
         finally:
