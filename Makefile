@@ -1,5 +1,5 @@
 # Every target works on a bare checkout: .ci/bootstrap.sh makes what is missing.
-.PHONY: demo test lint format bench images ready clean
+.PHONY: demo test lint format bench attempts images ready clean
 
 demo: ready
 	@.venv/bin/trilemma demo
@@ -19,6 +19,10 @@ format: ready
 
 bench: ready
 	@.venv/bin/python -m benchmarks
+
+# Writes docs/attempts.md from what the attacks' tests see.
+attempts: ready
+	@TRILEMMA_WRITE_ATTEMPTS=1 .venv/bin/pytest tests/integration/test_sandbox_attacks.py tests/integration/test_sandbox_twins.py
 
 images: ready
 

@@ -3,15 +3,16 @@
 import hashlib
 import itertools
 import os
-import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.integration.attacks.document import KINDS, check
+from tests.integration.attacks.rows import ROWS, Row, source
+from tests.integration.attacks.target import Target, make_target
 
-from trilemma.policy.capability import Capability, CapabilitySet, show
+from trilemma.policy.capability import Capability, CapabilitySet, ordered, show
 from trilemma.sandbox.base import CallResult, ModuleEntry, Sandbox, SandboxCall
 from trilemma.sandbox.docker import DockerBackend
 from trilemma.sandbox.folder import Folder
@@ -21,53 +22,21 @@ from trilemma.sandbox.views import ViewMaker
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
 
-SOURCE = (Path(__file__).parent / "attacks" / "attacks.py").read_text()
+SOURCE = source()
 ATTACKS = ToolModule("attacks", SOURCE, hashlib.sha256(SOURCE.encode()).hexdigest())
 
 PROFILES = [
     frozenset(profile) for size in (0, 1, 2) for profile in itertools.combinations(Capability, size)
 ]
 
-ALWAYS_REFUSED = """
-    raw_socket packet_socket netlink_socket vsock_socket alg_socket resolve
-    make_device make_fifo make_socket_file mark overwrite_code
-    set_user_id set_user_id_at_birth set_user_id_unseen
-    trace read_memory read_descriptors become_root mount user_namespace join_namespace change_root
-    ring keys page_faults program_kernel file_handle write_root write_kernel_setting see_hardware
-    kill_first more_files connect connect_planted send_planted
-"""
-
-CODE_ONLY = """
-    ipv4_socket ipv6_socket udp_socket exec_memfd map_code protect_code load_library
-    exec_elf exec_loader exec_copy
-"""
-
 calls = itertools.count()
 
 
-@dataclass(frozen=True)
-class Host:
-    """What lies on the host: a secret, a folder with traps, a server that keeps what arrives."""
-
-    folder: Path
-    secret: Path
-    address: str
-    arrived: list[bytes]
-
-
 @pytest.fixture
-def host(tmp_path: Path, canaries: Any) -> Host:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    secret = tmp_path / "secret.txt"
-    secret.write_text("host secret")
-    (folder / "note.txt").write_text("in the workspace")
-    (folder / "out").symlink_to(secret)
-    script = folder / "script"
-    script.write_text("#!/usr/bin/python3\nopen('/tmp/canary', 'w').write('ran')\n")
-    script.chmod(0o755)
-    server = canaries(socket.AF_INET, ("0.0.0.0", 0))
-    return Host(folder, secret, f"127.0.0.1:{server.address[1]}", server.arrived)
+def target(tmp_path: Path) -> Iterator[Target]:
+    found = make_target(tmp_path)
+    with found.listening():
+        yield found
 
 
 @pytest.fixture
@@ -102,30 +71,32 @@ def attempt(sandbox: Sandbox, name: str, argument: str = "") -> CallResult:
     )
 
 
-def done(sandbox: Sandbox, name: str, argument: str = "") -> bool:
-    """Whether an attack succeeded, by its effect where it turns the process into another."""
-    attempt(sandbox, "clear")
-    result = attempt(sandbox, name, argument)
-    if name.startswith("exec_"):
-        canary = attempt(sandbox, "read_file", "/tmp/canary")
-        return bool(canary.value["outcome"] == "done" and canary.value["detail"] == "ran")
-    assert result.error is None, (name, result.error)
-    return bool(result.value["outcome"] == "done")
+def outcome(sandbox: Sandbox, row: Row, argument: str) -> str:
+    """How an attack ended: ``yes``, or the error's name. By its effect where there is one."""
+    if row.name.startswith("exec_"):
+        attempt(sandbox, "clear")
+    result = attempt(sandbox, row.function, argument)
+    if row.name.startswith("exec_") and result.error is not None:
+        return _left_canary(sandbox, row)
+    if row.name.startswith("stay_") and result.value == {"outcome": "done", "detail": ""}:
+        # It is there while its call runs; the question is whether the next call finds it.
+        result = attempt(sandbox, "somebody_stayed")
+    assert result.error is None, (row.name, result.error)
+    return "yes" if result.value["outcome"] == "done" else str(result.value["detail"])
 
 
-ARGUMENTS = {
-    "make_device": "/tmp/device",
-    "make_fifo": "/tmp/fifo",
-    "make_socket_file": "/tmp/listening",
-    "mark": "/tmp",
-    "set_user_id": "/tmp/set-id",
-    "set_user_id_at_birth": "/tmp/set-id-at-birth",
-    "set_user_id_unseen": "/tmp/set-id-unseen",
-    "exec_copy": "/tmp/copy",
-    "load_library": "/tmp/library.so",
-    "connect_planted": "/tmp/none",
-    "send_planted": "/tmp/none",
-}
+def _left_canary(sandbox: Sandbox, row: Row) -> str:
+    """The call became a program, which said nothing as a call; what did that program do?"""
+    owner = attempt(sandbox, "owner")
+    if owner.value["outcome"] != "done":
+        return "nothing"
+    gained = owner.value["detail"] != str(sandbox.uid)
+    return "same user" if row.name == "exec_set_user_id" and not gained else "yes"
+
+
+def try_all(sandbox: Sandbox, target: Target) -> dict[str, str]:
+    with target.planted():
+        return {row.name: outcome(sandbox, row, target.argument(row.argument)) for row in ROWS}
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=show)
@@ -133,84 +104,73 @@ def test_every_attack_in_every_profile(
     profile: CapabilitySet,
     backend: DockerBackend,
     views: ViewMaker,
-    host: Host,
+    target: Target,
     base_image: str,
     code_image: str,
 ) -> None:
     code = Capability.CODE in profile
     mount = None
     if Capability.FILES in profile:
-        mount = views.direct_view(Folder.at(host.folder), read_only=True, exec=code).mount
+        mount = views.direct_view(Folder.at(target.folder), read_only=True, exec=code).mount
+    before = sorted(os.listdir(target.folder))
     sandbox = backend.create(spec(profile, code_image if code else base_image, mount))
-    arguments = {**ARGUMENTS, "connect": host.address}
-
-    succeeded = {n for n in ALWAYS_REFUSED.split() if done(sandbox, n, arguments.get(n, ""))}
-    # A tunnel needs its relay to reach the proxy; then no folder with other sockets is there.
-    tunnel = sandbox.spec.egress is Egress.TUNNEL
-    assert succeeded <= ({"make_socket_file"} if tunnel else set())
-
-    assert done(sandbox, "unix_socket") is tunnel
-    for name in CODE_ONLY.split():
-        assert done(sandbox, name, arguments.get(name, "")) is code, name
-
-    for path in ("/etc/shadow", str(host.secret), "/proc/1/root/etc/passwd", "/workspace/out"):
-        assert not done(sandbox, "read_file", path), path
-    assert done(sandbox, "read_file", "/workspace/note.txt") is (mount is not None)
-    assert done(sandbox, "exec_script", "/workspace/script") is (code and mount is not None)
-    for path in ("/workspace/new", "/opt/trilemma/new", "/run/trilemma/new", "/etc/new"):
-        assert not done(sandbox, "write_file", path), path
-    assert done(sandbox, "write_file", "/tmp/new")
-    assert sorted(os.listdir(host.folder)) == ["note.txt", "out", "script"]
-    assert host.arrived == []
+    found = try_all(sandbox, target)
+    succeeded = {name for name, ending in found.items() if ending == "yes"}
+    assert succeeded == {row.name for row in ROWS if row.allowed(profile)}
+    assert target.arrived == []
+    assert sorted(os.listdir(target.folder)) == before
+    check(", ".join(ordered(profile)) or "none", found)
 
 
 def test_every_attack_where_vetted_commands_run(
-    backend: DockerBackend, views: ViewMaker, host: Host, code_image: str
+    backend: DockerBackend, views: ViewMaker, target: Target, code_image: str
 ) -> None:
     """A container for commands holds a shell; nothing but the pinned command gets to run it."""
     profile = frozenset({Capability.FILES})
-    mount = views.direct_view(Folder.at(host.folder), read_only=True, exec=False).mount
+    mount = views.direct_view(Folder.at(target.folder), read_only=True, exec=False).mount
     sandbox = backend.create(replace(spec(profile, code_image, mount), exec=Exec.ONCE))
-    arguments = {**ARGUMENTS, "connect": host.address, "exec_script": "/workspace/script"}
-    names = f"{ALWAYS_REFUSED} {CODE_ONLY} unix_socket exec_script".split()
-    assert not {name for name in names if done(sandbox, name, arguments.get(name, ""))}
-    assert host.arrived == []
+    found = try_all(sandbox, target)
+    succeeded = {name for name, ending in found.items() if ending == "yes"}
+    assert succeeded == {row.name for row in ROWS if row.allowed(profile)}
+    assert target.arrived == []
+    check(KINDS[-1], found)
 
 
-def test_a_socket_in_the_folder_is_out_of_reach(
-    backend: DockerBackend,
-    views: ViewMaker,
-    host: Host,
-    canaries: Any,
-    base_image: str,
-    code_image: str,
+def remove_specials(target: Target) -> None:
+    """A folder with a fifo or a device in it is not mounted for writing at all."""
+    for name in ("fifo", "node"):
+        (target.folder / name).unlink()
+
+
+def test_a_socket_in_the_folder_is_out_of_reach_where_it_may_be_written(
+    backend: DockerBackend, views: ViewMaker, target: Target, base_image: str, code_image: str
 ) -> None:
-    sandboxes = []
+    remove_specials(target)
     for more in ((), (Capability.INTERNET,), (Capability.CODE,)):
         image = code_image if more == (Capability.CODE,) else base_image
-        view = views.direct_view(Folder.at(host.folder), read_only=False, exec=image == code_image)
-        sandboxes.append(
-            backend.create(spec(frozenset({Capability.FILES, *more}), image, view.mount))
+        view = views.direct_view(
+            Folder.at(target.folder), read_only=False, exec=image == code_image
         )
-    # Planted after the views were made: nothing has masked it.
-    path = host.folder / "agent.sock"
-    server = canaries(socket.AF_UNIX, str(path))
-    path.chmod(0o777)
-    for sandbox in sandboxes:
-        assert not done(sandbox, "connect_planted", "/workspace/agent.sock")
-        assert not done(sandbox, "send_planted", "/workspace/agent.sock")
-    assert server.arrived == []
+        sandbox = backend.create(spec(frozenset({Capability.FILES, *more}), image, view.mount))
+        with target.planted():
+            for row in ROWS:
+                if row.name.endswith("_planted"):
+                    assert outcome(sandbox, row, row.argument) != "yes"
+        view.close()
+    assert target.arrived == []
 
 
 def test_a_writable_folder_takes_files_and_nothing_that_runs(
-    backend: DockerBackend, views: ViewMaker, host: Host, base_image: str
+    backend: DockerBackend, views: ViewMaker, target: Target, base_image: str
 ) -> None:
-    mount = views.direct_view(Folder.at(host.folder), read_only=False, exec=False).mount
+    remove_specials(target)
+    mount = views.direct_view(Folder.at(target.folder), read_only=False, exec=False).mount
     sandbox = backend.create(spec(frozenset({Capability.FILES}), base_image, mount))
-    assert done(sandbox, "write_file", "/workspace/new")
-    assert (host.folder / "new").read_text() == "canary"
+    at = {row.name: row for row in ROWS}
+    assert outcome(sandbox, at["write_folder"], "/workspace/new") == "yes"
+    assert (target.folder / "new").read_text() == "canary"
     for name in ("make_device", "make_fifo", "make_socket_file", "exec_copy", "load_library"):
-        assert not done(sandbox, name, f"/workspace/{name}"), name
-    assert not done(sandbox, "mark", "/workspace")
-    assert not done(sandbox, "write_file", "/workspace/out")
-    assert host.secret.read_text() == "host secret"
+        assert outcome(sandbox, at[name], f"/workspace/{name}") != "yes", name
+    assert outcome(sandbox, at["mark"], "/workspace") != "yes"
+    assert outcome(sandbox, at["write_folder"], "/workspace/out") != "yes"
+    assert target.secret.read_text() == "host secret"

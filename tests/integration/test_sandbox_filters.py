@@ -30,7 +30,8 @@ honest = selftest.of_profile
 selftest._detail = lambda attempt: "EPERM" if attempt.refused else ""
 def run(name, arguments, context):
     import os
-    os.execve("/proc/self/exe", ["x", "-I", "-c", "open('/tmp/canary', 'w'); raise SystemExit(3)"], {})
+    leave = "open('/tmp/canary', 'w'); raise SystemExit(3)"
+    os.execve("/proc/self/exe", ["x", "-I", "-c", leave], {})
 catalog.run = run
 sys.exit(host.main([]))
 """
