@@ -10,6 +10,7 @@ from trilemma.errors import SpecError
 from ..inference.names import resolve_model
 from ..policy.capability import Capability, CapabilitySet, ordered
 from ..policy.operator import OperatorPolicy
+from ..sandbox.images import pinned
 from .calls import Calls
 from .catalog import definitions, fitting
 from .destinations import Destinations
@@ -117,7 +118,7 @@ class Admission:
             domain=self.actor.domain,
             session=self.actor.session,
             locked_image=machinery.image("base"),
-            code_image=self.spec.image or machinery.image("code"),
+            code_image=pinned(self.spec.image) if self.spec.image else machinery.image("code"),
             limits=limits(self.spec.sandbox),
             mount=mount,
             executable_mount=executable,

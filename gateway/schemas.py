@@ -207,7 +207,8 @@ class AgentSpec(Frozen):
     limits: RunLimitsSpec = RunLimitsSpec()
     sandbox: SandboxLimitsSpec = SandboxLimitsSpec()
     image: str | None = None
-    """A code image made by ``trilemma image build``; the default one without it."""
+    """Any Linux image, ``NAME@sha256:...`` or its id: what code agents and vetted commands find
+    there. The tool host brings its own interpreter. Without it, the one of Trilemma."""
     base: Path = Field(default=Path("."), exclude=True)
     """The folder that relative paths are read against. Not part of the file."""
     file: Path | None = Field(default=None, exclude=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..policy.capability import ordered
+from .brought import NOTHING, Brought
 from .idmap import SANDBOX_ID
 from .seccomp import profile_json
 from .slots import Slot
@@ -16,11 +17,33 @@ EXCHANGE = "/run/trilemma"
 
 LABEL = "dev.trilemma"
 
-ENTRYPOINT = ("/usr/bin/python3", "-I", "-S", "-B", "/opt/trilemma/toolhost/main.py")
+HOST_TREE = "/opt/trilemma"
+"""Where every sandbox has the tool host with its interpreter and libraries: see hosttree.py."""
 
-ENVIRONMENT = ("HOME=/tmp", "LANG=C.UTF-8", "PATH=/usr/bin:/bin")
+HOST_FLAGS = ("ro", "nosuid", "nodev")
+"""How it is mounted there."""
+
+_PYTHON = f"{HOST_TREE}/usr/bin/python3.11"
+
+ENTRYPOINT = (
+    # By its own loader, for the image's may be anything or missing. No file of the image may
+    # say where libraries lie.
+    *(f"{HOST_TREE}/ld.so", "--inhibit-cache", "--library-path", f"{HOST_TREE}/lib"),
+    *("--argv0", _PYTHON, _PYTHON, "-I", "-S", "-B", "-X", "utf8"),
+    f"{HOST_TREE}/toolhost/main.py",
+)
+
+ENVIRONMENT = (
+    "HOME=/tmp",
+    # What a library would otherwise read from the image: tables that it trusts, and for OpenSSL
+    # the names of further libraries.
+    *("LC_ALL=C", "TZ=UTC", f"TZDIR={HOST_TREE}/usr/share/zoneinfo", "OPENSSL_CONF=/dev/null"),
+    "PATH=/usr/bin:/bin",
+)
 
 MASKED_PATHS = (
+    # Libraries that every loader loads first, ours as well.
+    "/etc/ld.so.preload",
     "/proc/acpi",
     "/proc/asound",
     "/proc/bus",
@@ -46,7 +69,10 @@ MASKED_PATHS = (
     "/proc/version",
     "/sys",
 )
-"""More than Docker hides: a sandbox has no business with the host's hardware at all."""
+"""More than Docker hides: a sandbox has no business with the host's hardware at all.
+
+What an image does not hold is left out by the runtime.
+"""
 
 READ_ONLY_PATHS = ("/proc", "/proc/sys")
 """All of it: ``/proc/self/mem`` writes even to memory that is mapped executable."""
@@ -64,6 +90,10 @@ class Settings:
     name: str
     instance: str
     exchange: Path
+    host: str
+    """The engine's volume that holds the tool host's tree."""
+    brought: Brought = NOTHING
+    """What is left of the image's configuration."""
     runtime: str = "runc"
     slot: Slot | None = None
     """Where the view appears that this sandbox awaited when it was made."""
@@ -91,6 +121,12 @@ class Settings:
     def user(self) -> str:
         """As the Engine takes it."""
         return f"{self.uid}:{self.gid}"
+
+    @property
+    def environment(self) -> list[str]:
+        """The tool host's variables; those of the image are taken out by their names alone."""
+        ours = {entry.partition("=")[0] for entry in ENVIRONMENT}
+        return sorted({*ENVIRONMENT, *self.brought.variables} - ours)
 
     @property
     def tmpfs(self) -> str:
@@ -137,10 +173,12 @@ class Settings:
 
     @property
     def mounts(self) -> list[dict[str, Any]]:
-        """The exchange folder, and the workspace where there is one."""
-        mounts = [] if self.stdio else [_bind(self.exchange, EXCHANGE, read_only=True)]
+        """The tool host, the exchange folder, and the workspace where there is one."""
+        mounts = [_volume(self.host, HOST_TREE)]
+        if not self.stdio:
+            mounts.append(_bind(self.exchange, EXCHANGE, read_only=True))
         if self.spec.mount is not None and self.spec.mount.volume:
-            mounts.append(_volume(self.spec.mount.volume))
+            mounts.append(_volume(self.spec.mount.volume, WORKSPACE))
         elif self.spec.mount is not None:
             # The view carries its own flags. Asking for read-only here would make the runtime
             # remount it, and a remount drops nosuid, nodev and noexec.
@@ -162,7 +200,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "Image": settings.spec.image,
         "Entrypoint": list(settings.entrypoint),
         "Cmd": [],
-        "Env": list(ENVIRONMENT),
+        "Env": settings.environment,
         "User": settings.user,
         "WorkingDir": "/",
         "Hostname": "sandbox",
@@ -211,9 +249,9 @@ def _limits(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _volume(name: str) -> dict[str, Any]:
+def _volume(name: str, target: str) -> dict[str, Any]:
     """Its flags were given to it when it was made."""
-    volume = {"Type": "volume", "Source": name, "Target": WORKSPACE}
+    volume = {"Type": "volume", "Source": name, "Target": target}
     return volume | {"VolumeOptions": {"NoCopy": True}}
 
 

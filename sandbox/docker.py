@@ -15,15 +15,16 @@ from trilemma.errors import (
     ImageMissing,
     SandboxError,
     SandboxLost,
-    SandboxRefused,
 )
 
 from .arrival import verify_arrival, verify_slot
 from .base import CallResult, SandboxCall
 from .channel import Channel
+from .confined import host_security, refuse_remapping
 from .container import Settings, configuration
 from .engine import Engine
-from .expected import compare_image
+from .hosttree import HostTree
+from .imagecheck import ImageCheck
 from .proc import MountPoint
 from .runtime import RuntimeDir
 from .slots import Slot
@@ -158,7 +159,8 @@ class DockerBackend:
             raise
         self.late = os.geteuid() == 0 and not self._transport.stdio
         """Whether a workspace can be shown to a sandbox that runs already."""
-        self._images: set[str] = set()
+        self._images = ImageCheck()
+        self._tree = HostTree()
         self._sandboxes: set[DockerSandbox] = set()
         self._lock = threading.Lock()
         self._closed = False
@@ -177,12 +179,15 @@ class DockerBackend:
         """Make, start and verify one sandbox; see ``base.SandboxBackend``."""
         if self._closed:
             raise SandboxError("the sandbox backend is closed")
-        self._check_image(spec.image)
+        refuse_remapping(host_security(self._engine))
+        brought, tree = self._images.check(spec.image), self._tree.volume()
         settings = Settings(
             spec=spec,
             name=f"trilemma-{secrets.token_hex(6)}",
             instance=self._runtime.instance,
             exchange=self._runtime.exchange(),
+            host=tree,
+            brought=brought,
             runtime=self._oci_runtime,
             slot=self._slot(spec),
             stdio=self._transport.stdio,
@@ -190,6 +195,7 @@ class DockerBackend:
         try:
             sandbox = self._start(settings)
         except BaseException as error:
+            self._tree.forget()
             self._destroy(settings)
             self._learn(settings, error)
             raise
@@ -206,14 +212,6 @@ class DockerBackend:
         for thread in threads:
             thread.join()
         self._engine.close()
-
-    def _check_image(self, image: str) -> None:
-        """An image id names its content, so looking once is enough."""
-        if image in self._images:
-            return
-        for finding in compare_image(self._engine.image(image), image):
-            raise SandboxRefused(f"image {image!r} cannot be used: {finding}")
-        self._images.add(image)
 
     def _start(self, settings: Settings) -> DockerSandbox:
         started = self._transport.start(configuration(settings), settings)

@@ -1,14 +1,14 @@
 """What a sandbox can really do, as capabilities: read from the evidence, not from the spec."""
 
 from ..policy.capability import ALL, Capability, CapabilitySet
-from .container import EXCHANGE, MASKED_PATHS, READ_ONLY_PATHS
+from .container import EXCHANGE, HOST_TREE, MASKED_PATHS, READ_ONLY_PATHS
 from .evidence import Evidence
 from .proc import MountPoint
 from .spec import Egress
 
 OWN_MOUNTS = frozenset(
     {"/", "/proc", "/dev", "/dev/pts", "/dev/mqueue", "/dev/shm", "/sys", "/tmp", EXCHANGE}
-) | {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf", *MASKED_PATHS, *READ_ONLY_PATHS}
+) | {HOST_TREE, "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", *MASKED_PATHS, *READ_ONLY_PATHS}
 """Where every container has a mount that shows nothing of the host's files."""
 
 ENGINE_FILTER = 1

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from trilemma.errors import SandboxRefused
 
 from ..policy.capability import show
-from .container import EXCHANGE, WORKSPACE, Settings
+from .confined import of_confinement
+from .container import EXCHANGE, HOST_FLAGS, HOST_TREE, WORKSPACE, Settings
 from .evidence import Evidence
 from .expected import Finding, compare
 from .locked import of_filters
@@ -50,6 +51,7 @@ def findings(evidence: Evidence, settings: Settings) -> Iterator[Finding]:
     for process in evidence.processes:
         yield from of_process(process, settings)
     yield from of_filters(evidence.filters, settings)
+    yield from of_confinement(evidence.security, evidence.inspect, evidence.labels)
     yield from _mounts(evidence.mounts, settings)
     yield from _namespaces(evidence)
     yield from of_attempts(evidence.self_test.attempts)
@@ -96,6 +98,7 @@ def mount_rules(settings: Settings) -> tuple[_MountRule, ...]:
         _MountRule("/dev", "tmpfs", ("nosuid",)),
         _MountRule("/dev/shm", "tmpfs", ("nosuid", "nodev", "noexec")),
         _MountRule("/tmp", "tmpfs", ("nosuid", "nodev", *noexec)),
+        _MountRule(HOST_TREE, None, HOST_FLAGS),
     ]
     if not settings.stdio:
         rules.append(_MountRule(EXCHANGE, None, ("ro",)))

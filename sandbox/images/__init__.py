@@ -5,9 +5,23 @@ apt of the Dockerfile's first stage), Python's from where pip gets them.
 """
 
 from .build import ensure, find, remove_old
+from .examined import Examined, examine
 from .identity import ImageId
 from .inventory import Inventory, audit
 from .packages import with_packages
+from .pinning import pinned
 from .rootfs.recipe import Kind
 
-__all__ = ["ImageId", "Inventory", "Kind", "audit", "ensure", "find", "remove_old", "with_packages"]
+__all__ = [
+    "Examined",
+    "ImageId",
+    "Inventory",
+    "Kind",
+    "audit",
+    "ensure",
+    "examine",
+    "find",
+    "pinned",
+    "remove_old",
+    "with_packages",
+]

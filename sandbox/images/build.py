@@ -29,7 +29,7 @@ def ensure(kind: Kind, progress: Progress = print, *, refresh: bool = False) -> 
     """The image of this version, built if the engine lacks it.
 
     Args:
-        kind: ``base`` holds no shell and one interpreter; ``code`` holds what a coder needs.
+        kind: ``base`` holds the tool host and all it needs; ``code`` what a coder needs.
         progress: is told what is being done.
         refresh: build again, from the packages of today.
 
@@ -44,9 +44,8 @@ def ensure(kind: Kind, progress: Progress = print, *, refresh: bool = False) -> 
 
 def remove_old() -> int:
     """Remove images of other versions, and of package lists, that no container uses."""
+    kept = [find(kind) for kind in get_args(Kind)]
     with engine() as client:
-        names = [(tag(kind, image_identity(kind)), image_identity(kind)) for kind in get_args(Kind)]
-        kept = [client.find(*name) for name in names]
         return client.remove(label=LABEL, kept=[image for image in kept if image])
 
 
@@ -79,10 +78,12 @@ def has_debian_tools() -> bool:
 def image_layers(
     kind: Kind, folder: Path, progress: Progress, *, refresh: bool = False
 ) -> list[Layer]:
-    """An image's two layers, as files below the cache folder."""
+    """An image's layers, as files below the cache folder: the tool host is one of its own."""
     below = system(kind, folder, progress, refresh=refresh)
-    target = folder / f"{kind}-toolhost.tar"
-    digest = toolhost_layer(TOOLHOST, interpreter(kind, folder), folder / "toolhost", target)
+    if kind != "base":
+        return [below]
+    target = folder / "toolhost.tar"
+    digest = toolhost_layer(TOOLHOST, interpreter(folder), folder / "toolhost", target)
     return [below, Layer(target, digest)]
 
 

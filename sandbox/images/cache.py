@@ -14,7 +14,7 @@ from .archive import Layer
 from .engine import Progress
 from .identity import system_identity
 from .rootfs.assemble import system_layer
-from .rootfs.recipe import Kind
+from .rootfs.recipe import TREE, Kind
 
 
 def cache_folder() -> Path:
@@ -51,9 +51,9 @@ def system(kind: Kind, folder: Path, progress: Progress, *, refresh: bool = Fals
     return layer
 
 
-def interpreter(kind: Kind, folder: Path) -> Path:
-    """The unpacked system of an image; its Python compiles what is added later."""
-    return folder / f"{kind}-{system_identity(kind)[:16]}" / "tree"
+def interpreter(folder: Path) -> Path:
+    """The unpacked system of the base image; its Python compiles the tool host."""
+    return folder / f"base-{system_identity('base')[:16]}" / "tree" / TREE
 
 
 def _forget_others(kind: Kind, kept: Path) -> None:

@@ -35,8 +35,9 @@ def kind_plan(kind: Kind, name: str, identity: str, debian: str | None = None) -
     files = {"src/trilemma/errors.py": Path(errors.__file__)}
     for file in (_IMAGES / "rootfs").glob("*.py"):
         files[f"sandbox/images/rootfs/{file.name}"] = file
-    for path, file in toolhost_files(TOOLHOST):
-        files[f"sandbox/toolhost/{path}"] = file
+    if kind == "base":
+        for path, file in toolhost_files(TOOLHOST):
+            files[f"sandbox/toolhost/{path}"] = file
     start = {"DEBIAN": debian} if debian else {}
     return Plan(f"Dockerfile.{kind}", name, identity, files, start, network="host")
 

@@ -1,14 +1,16 @@
-"""What the engine is asked about images; none of its exceptions leaves this file."""
+"""What the engine is asked about images and volumes; none of its exceptions leaves this file."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound, NullResource
 from requests.exceptions import RequestException
 
 from trilemma.errors import EngineMissing, ImageMissing, SandboxError
 
+from ..container import LABEL as CONTAINER
+from ..runtime import Instance
 from ..way import Way
 from .identity import LABEL, STAGE, ImageId
 
@@ -18,9 +20,12 @@ Progress = Callable[[str], None]
 _BRINGS = ("Volumes", "Healthcheck", "OnBuild", "Entrypoint", "Cmd")
 """What an image could bring along that acts by itself; ours have none of it."""
 
+_CONFLICT = 409
+"""Something is in use."""
+
 
 class ImageEngine:
-    """The few requests a build needs."""
+    """The few requests that images need, and the volume that is filled from one."""
 
     def __init__(self, api: Any) -> None:
         self._api = api
@@ -76,10 +81,72 @@ class ImageEngine:
             return False
         return True
 
+    def inspect(self, image: str) -> Mapping[str, Any]:
+        """What an image is, by any of its names. Nothing is ever pulled.
+
+        Raises:
+            ImageMissing: the engine has none of that name.
+        """
+        try:
+            found: Mapping[str, Any] = self._api.inspect_image(image)
+        except (ImageNotFound, NullResource):
+            raise ImageMissing(
+                f"image {image!r} is not on this machine; run: trilemma image build, or for "
+                f"somebody else's: docker pull"
+            ) from None
+        return found
+
+    @contextmanager
+    def container(self, config: Mapping[str, Any]) -> Iterator[str]:
+        """A container that is created, looked at, never started and removed."""
+        labels = {f"{CONTAINER}.instance": str(Instance.current())}
+        whole = {"Cmd": ["-"], "Labels": labels, "NetworkDisabled": True, **config}
+        container = self._api.create_container_from_config(whole)["Id"]
+        try:
+            yield container
+        finally:
+            self._api.remove_container(container, v=True)
+
     def save(self, image: ImageId) -> Iterator[bytes]:
-        """An image as an archive."""
+        """An image as an archive, as another engine takes it."""
         pieces: Iterator[bytes] = self._api.get_image(image)
         return pieces
+
+    def export(self, container: str) -> Iterator[bytes]:
+        """The files of a container as a tar archive."""
+        pieces: Iterator[bytes] = self._api.export(container)
+        return pieces
+
+    def volume(self, name: str) -> Mapping[str, Any] | None:
+        """What a volume is."""
+        try:
+            found: Mapping[str, Any] = self._api.inspect_volume(name)
+        except (NotFound, NullResource):
+            return None
+        return found
+
+    def volumes(self, label: str) -> Sequence[Mapping[str, Any]]:
+        """All volumes with a label."""
+        return self._api.volumes(filters={"label": label})["Volumes"] or []
+
+    def make_volume(
+        self, name: str, labels: Mapping[str, str], options: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        """Make a volume, or give the one of that name that is there."""
+        found: Mapping[str, Any] = self._api.create_volume(name, "local", options, labels)
+        return found
+
+    def remove_volume(self, name: str) -> bool:
+        """Remove a volume. False when a container uses it."""
+        try:
+            self._api.remove_volume(name)
+        except NotFound:
+            return True
+        except APIError as error:
+            if error.status_code != _CONFLICT:
+                raise
+            return False
+        return True
 
 
 @contextmanager

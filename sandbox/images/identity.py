@@ -13,7 +13,7 @@ ImageId = NewType("ImageId", str)
 SANDBOX = Path(__file__).resolve().parent.parent
 TOOLHOST = SANDBOX / "toolhost"
 _ROOTFS = SANDBOX / "images" / "rootfs"
-_CONFIG_VERSION = "1"
+_CONFIG_VERSION = "2"
 """Raised when the image's configuration (archive.py, the Dockerfiles) changes."""
 
 LABEL = "dev.trilemma.image"
@@ -30,8 +30,9 @@ def system_identity(kind: Kind) -> str:
 
 
 def image_identity(kind: Kind) -> str:
-    """Identity of a whole image: Debian's part, the tool host's source, the configuration."""
-    return _hash(system_identity(kind) + _CONFIG_VERSION, toolhost_files(TOOLHOST))
+    """Identity of a whole image: Debian's part, the configuration, the tool host's source."""
+    ours = toolhost_files(TOOLHOST) if kind == "base" else []
+    return _hash(system_identity(kind) + _CONFIG_VERSION, ours)
 
 
 def tag(kind: Kind | Literal["packages"], identity: str) -> str:

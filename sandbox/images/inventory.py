@@ -1,26 +1,16 @@
 """What an image really holds, read from the image itself: programs, setuid files, devices."""
 
 import hashlib
-import json
+import io
 import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, replace
 from typing import IO
 
 from trilemma.errors import SandboxError
 
 from .engine import engine
 from .identity import ImageId
-
-_INTERPRETERS = (
-    *("*awk", "bash", "busybox", "bwrap", "csh", "dash", "dc", "ed", "emacs*", "env", "expect"),
-    *("find", "gdb*", "git", "guile*", "java", "jq", "ksh*", "ld-linux*", "less", "lua*", "m4"),
-    *("make", "man", "nano", "node*", "perl*", "php*", "psql", "python*", "rbash", "ruby*", "scm*"),
-    *("sed", "sh", "sqlite3*", "ssh*", "tar", "tcl*", "vi", "vim*", "xargs", "zsh*"),
-)
-"""Programs that run what their input or arguments say."""
 
 _SPECIAL = {
     tarfile.CHRTYPE: "character device",
@@ -58,19 +48,19 @@ class Inventory:
         return tuple(path for path, item in self.items.items() if item.program)
 
     @property
-    def interpreters(self) -> tuple[str, ...]:
-        """Programs that run what their input says."""
-        return tuple(path for path in self.programs if _interprets(path))
+    def setuid(self) -> tuple[str, ...]:
+        """Files that would run with their owner's or group's rights."""
+        return tuple(path for path, item in self.items.items() if _sets_id(item))
 
     @property
-    def privileged(self) -> tuple[str, ...]:
-        """Files with setuid, setgid or file capabilities."""
-        return tuple(p for p, i in self.items.items() if i.type == "file" and _privileged(i))
+    def powers(self) -> tuple[str, ...]:
+        """Files that would run with capabilities of their own."""
+        return tuple(path for path, item in self.items.items() if item.powers)
 
     @property
     def special(self) -> tuple[str, ...]:
         """Device nodes and fifos."""
-        return tuple(path for path, item in self.items.items() if item.type in _SPECIAL.values())
+        return tuple(p for p, item in self.items.items() if item.type in _SPECIAL.values())
 
     @property
     def writable(self) -> tuple[str, ...]:
@@ -79,62 +69,86 @@ class Inventory:
 
 
 def audit(image: ImageId) -> Inventory:
-    """Take stock of an image on the engine."""
-    with tempfile.TemporaryFile() as saved:
-        with engine() as client:
-            for block in client.save(image):
-                saved.write(block)
-        saved.seek(0)
+    """Take stock of an image on the engine, streamed: nothing of it is unpacked.
+
+    Raises:
+        SandboxError: the engine's archive cannot be read.
+    """
+    with engine() as client, client.container({"Image": image}) as container:
+        stream = io.BufferedReader(_Pieces(client.export(container)), 1 << 20)
         try:
-            return Inventory(dict(sorted(_items(saved))))
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                return Inventory(dict(sorted(_items(archive).items())))
         except (tarfile.TarError, KeyError, ValueError) as error:
             raise SandboxError(f"image {image!r} cannot be read: {error}") from error
 
 
-def _items(saved: IO[bytes]) -> Iterator[tuple[str, Item]]:
-    """Items of all layers, lowest first; ours only ever add."""
-    with tarfile.open(fileobj=saved) as archive:
-        manifest = json.load(_file(archive, archive.getmember("manifest.json")))
-        for layer in manifest[0]["Layers"]:
-            with tarfile.open(fileobj=_file(archive, archive.getmember(layer))) as files:
-                yield from ((_path(each), _item(files, each)) for each in files)
+class _Pieces(io.RawIOBase):
+    """Pieces of bytes as a file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._rest = memoryview(piece)
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
+
+
+def _items(archive: tarfile.TarFile) -> dict[str, Item]:
+    items: dict[str, Item] = {}
+    for member in archive:
+        path = _path(member.name)
+        if member.islnk():  # One more name of a file that came before.
+            items[path] = replace(items[_path(member.linkname)], path=path)
+        else:
+            items[path] = _item(archive, member)
+    return items
 
 
 def _item(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Item:
     kind, content, program = "file", member.linkname, False
     if member.isreg():
-        data = _file(archive, member).read()
-        content = hashlib.sha256(data).hexdigest()
-        program = bool(member.mode & 0o111) and data.startswith((b"\x7fELF", b"#!"))
+        content, start = _hashed(archive.extractfile(member))
+        program = bool(member.mode & 0o111) and start.startswith((b"\x7fELF", b"#!"))
     elif member.isdir():
         kind, content = "folder", ""
-    elif member.issym() or member.islnk():
+    elif member.issym():
         kind = "link"
     else:
         kind = _SPECIAL.get(member.type, "unknown")
     powers = any("security.capability" in key for key in member.pax_headers)
     owner = (member.uid, member.gid)
-    return Item(_path(member), member.mode & 0o7777, owner, kind, content, program, powers)
+    return Item(_path(member.name), member.mode & 0o7777, owner, kind, content, program, powers)
 
 
-def _file(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    file = archive.extractfile(member)
+def _hashed(file: IO[bytes] | None) -> tuple[str, bytes]:
+    """The hash of a file, and how it starts."""
     if file is None:
-        raise ValueError(f"{member.name!r} is no file")
-    return file
+        raise ValueError("a file without content")
+    digest, start = hashlib.sha256(), b""
+    while piece := file.read(1 << 20):
+        start = start or piece[:4]
+        digest.update(piece)
+    return digest.hexdigest(), start
 
 
-def _path(member: tarfile.TarInfo) -> str:
-    return "/" + member.name.strip("/")
+def _path(name: str) -> str:
+    return "/" + name.strip("/")
 
 
-def _interprets(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    return any(fnmatchcase(name, pattern) for pattern in _INTERPRETERS)
-
-
-def _privileged(item: Item) -> bool:
-    return bool(item.mode & 0o6000) or item.powers
+def _sets_id(item: Item) -> bool:
+    """On a folder the bits only say whose the new files in it are."""
+    return item.type == "file" and bool(item.mode & 0o6000)
 
 
 def _writable(item: Item) -> bool:

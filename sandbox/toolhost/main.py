@@ -1,4 +1,4 @@
-"""Entry point of a container: ``python3 -I -S -B /opt/trilemma/toolhost/main.py``."""
+"""Entry point of a container, run by the Python that lies beside it: container.py says how."""
 
 import importlib
 import os

@@ -11,6 +11,10 @@ from .errors import BadArguments, CallFailed, NotFound
 from .hints import SignatureError
 from .signature import describe as describe_function, keywords
 
+PACKAGES = "/usr/local/lib/python3.11/dist-packages"
+"""Packages that were built into an image for code agents. They are strangers' code: the child of a
+call that may run any code loads them, the tool host never does."""
+
 
 def describe(arguments: dict[str, Any], context: Context) -> list[dict[str, Any]]:
     """The tools of a module as data: what a gateway needs to offer them."""
@@ -65,6 +69,8 @@ def _source(name: str, context: Context) -> str:
 
 def _load(name: str, context: Context) -> types.ModuleType:
     source = _source(name, context)
+    if context.settings.exec == "free":
+        sys.path.append(PACKAGES)
     sys.modules["trilemma"] = trilemma_module()
     module = types.ModuleType(name)
     # Where dataclasses and type hints look a class's module up.

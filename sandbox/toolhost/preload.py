@@ -1,14 +1,15 @@
-"""Modules that are imported before the lock: afterwards no C extension can be loaded."""
+"""Modules that are imported before the lock: afterwards no C extension can be loaded.
+
+All come from the tool host's own tree, and nothing that an image holds is ever imported here.
+"""
 
 import importlib
-import os
-import sys
 
 from . import catalog
 from .settings import Settings
 
-SITES = ("/usr/local/lib/python3.11/dist-packages", "/usr/lib/python3/dist-packages")
-"""Where an image keeps the Python packages that were built into it."""
+ZONES = "/opt/trilemma/usr/share/zoneinfo"
+"""The tables of time zones: an image may hold none."""
 
 # All of the standard library's that a tool may sensibly use; the rest is built into the
 # interpreter, and what is written in Python can be imported at any time.
@@ -23,8 +24,6 @@ _EFFECTS = frozenset({"antigravity", "this", "idlelib", "turtledemo", "turtle", 
 
 def preload(settings: Settings) -> list[str]:
     """Import what this profile needs; returns what a tool module names and is not there."""
-    # Without site, which would also run whatever .pth files say.
-    sys.path.extend(filter(os.path.isdir, SITES))
     for name in catalog.names_for(settings):
         catalog.load(name)
     if settings.exec == "once":
@@ -35,15 +34,18 @@ def preload(settings: Settings) -> list[str]:
 
 
 def _preload_modules(settings: Settings) -> list[str]:
+    import zoneinfo
+
     from . import imports, modules  # noqa: F401
 
+    zoneinfo.reset_tzpath((ZONES,))
     for name in EXTENSIONS:
         importlib.import_module(name)
     return [name for name in imports.named_in(settings.modules) if not _import(name)]
 
 
 def _import(name: str) -> bool:
-    """Import a module that a shipped tool names. Only what is baked in can be found."""
+    """Import a module that a shipped tool names. Only the standard library is found."""
     if name.partition(".")[0] in _EFFECTS:
         return False
     try:

@@ -165,8 +165,14 @@ def _drain(output: Output) -> None:
     os.close(output.fd)
 
 
-def require(path: str) -> str:
-    """The path of a program that must be in the image."""
-    if not os.access(path, os.X_OK):
-        raise CallFailed(f"{path} is not in this sandbox's image")
-    return path
+def require(name: str) -> str:
+    """The path of a program that the image must hold, in one of the usual folders.
+
+    Raises:
+        CallFailed: it holds none.
+    """
+    folders = ENVIRONMENT["PATH"].split(":")
+    found = next((p for p in (f"{f}/{name}" for f in folders) if os.access(p, os.X_OK)), None)
+    if found is None:
+        raise CallFailed(f"this sandbox's image has no {name}: none of {', '.join(folders)} has it")
+    return found

@@ -31,7 +31,9 @@ selftest._detail = lambda attempt: "EPERM" if attempt.refused else ""
 def run(name, arguments, context):
     import os
     leave = "open('/tmp/canary', 'w'); raise SystemExit(3)"
-    os.execve("/proc/self/exe", ["x", "-I", "-c", leave], {})
+    # The program that runs is the loader.
+    loader = ["x", "--library-path", "/opt/trilemma/lib", "/opt/trilemma/usr/bin/python3.11"]
+    os.execve("/proc/self/exe", [*loader, "-I", "-c", leave], {})
 catalog.run = run
 sys.exit(host.main([]))
 """

@@ -24,6 +24,7 @@ from trilemma.sandbox import docker as backend_module
 from trilemma.sandbox.container import ENTRYPOINT, Settings, configuration
 from trilemma.sandbox.docker import DockerBackend
 from trilemma.sandbox.engine import Engine
+from trilemma.sandbox.hosttree import HostTree
 from trilemma.sandbox.runtime import RuntimeDir
 from trilemma.sandbox.spec import Egress, Exec, SandboxSpec
 
@@ -57,10 +58,11 @@ class Bare:
         """How each attack ended: ``yes``, or the error's name."""
         spec = SandboxSpec(frozenset(), Exec.NEVER, Egress.NONE, None, self.image)
         label = f"trilemma-twin-{secrets.token_hex(6)}"
-        settings = Settings(spec, label, self.runtime.instance, self.runtime.exchange())
+        exchange, tree = self.runtime.exchange(), HostTree().volume()
+        settings = Settings(spec, label, self.runtime.instance, exchange, tree)
         config = configuration(settings)
         what = json.dumps([[row.function, self.target.argument(row.argument)] for row in rows])
-        config["Entrypoint"] = ["/usr/bin/python3", "-I", "-S", "-B", "-c", source(), what]
+        config["Entrypoint"] = [*ENTRYPOINT[:-1], "-c", source(), what]
         config["HostConfig"] |= {"AutoRemove": False, "LogConfig": {"Type": "json-file"}}
         sabotage.OF_CONTAINER[name](config, self.target.folder)
         ended = [json.loads(line) for line in self._output(config, label).splitlines()]

@@ -9,9 +9,10 @@ import pytest
 from trilemma.errors import ImageMissing, SandboxError, SandboxRefused
 from trilemma.policy.capability import NONE, parse
 from trilemma.sandbox import docker as backend_module
-from trilemma.sandbox.container import Settings, configuration
+from trilemma.sandbox.container import ENVIRONMENT, Settings, configuration
 from trilemma.sandbox.docker import DockerBackend
 from trilemma.sandbox.engine import Engine
+from trilemma.sandbox.images.engine import engine as images_engine
 from trilemma.sandbox.runtime import RuntimeDir
 from trilemma.sandbox.spec import Egress, Exec, Mount, SandboxSpec
 
@@ -58,6 +59,25 @@ def executable_scratch(config: Config) -> None:
     config["HostConfig"]["Tmpfs"] = {"/tmp": options.replace("noexec", "exec")}
 
 
+def other_tree(config: Config) -> None:
+    """The same files, from the volume without flags."""
+    tree = config["HostConfig"]["Mounts"][0]
+    with images_engine() as client:
+        found = client.volume(tree["Source"])
+    assert found is not None
+    tree["Source"] = found["Labels"]["dev.trilemma.host.files"]
+
+
+def writable_tree(config: Config) -> None:
+    """Bound from the host, at the same place."""
+    tree = config["HostConfig"]["Mounts"][0]
+    with images_engine() as client:
+        found = client.volume(tree["Source"])
+    assert found is not None
+    tree |= {"Type": "bind", "Source": found["Options"]["device"]}
+    del tree["VolumeOptions"]
+
+
 SABOTAGE = {
     "privileged": host(Privileged=True),
     "a capability": host(CapAdd=["NET_RAW"]),
@@ -70,6 +90,8 @@ SABOTAGE = {
     "Docker's own seccomp": host(SecurityOpt=["no-new-privileges:true"]),
     "new privileges": host(SecurityOpt=[]),
     "writable root": host(ReadonlyRootfs=False),
+    "another tool host": other_tree,
+    "a writable tool host": writable_tree,
     "executable scratch": executable_scratch,
     "another mount": more_mounts,
     "a device": host(Devices=[DEVICE]),
@@ -78,7 +100,7 @@ SABOTAGE = {
     "more processes": host(PidsLimit=0),
     "another user": top(User="12345:12345"),
     "another group": host(GroupAdd=["0"]),
-    "more environment": top(Env=["HOME=/tmp", "LANG=C.UTF-8", "PATH=/usr/bin:/bin", "TOKEN=x"]),
+    "more environment": top(Env=[*ENVIRONMENT, "TOKEN=x"]),
     "a health check": top(Healthcheck={"Test": ["CMD", "/usr/bin/python3", "-c", ""]}),
     "an init": host(Init=True),
 }

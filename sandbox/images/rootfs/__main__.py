@@ -6,18 +6,20 @@ from pathlib import Path
 from trilemma.errors import SpecError
 
 from .assemble import system_layer, toolhost_layer
-from .recipe import Kind
+from .recipe import TREE, Kind
 
 
 def main(kind: str, toolhost: str, target: str) -> None:
-    """Write ``system.tar`` and ``toolhost.tar`` to the folder ``target``."""
+    """Write ``system.tar``, and for the base image ``toolhost.tar``, to the folder ``target``."""
     known: dict[str, Kind] = {"base": "base", "code": "code"}
     if kind not in known:
         raise SpecError(f"unknown image {kind!r}; there are {', '.join(known)}")
     work = Path(target)
     work.mkdir(parents=True, exist_ok=True)
     system_layer(known[kind], work / kind, work / "system.tar", print)
-    toolhost_layer(Path(toolhost), work / kind / "tree", work / "toolhost", work / "toolhost.tar")
+    if kind == "base":
+        interpreter = work / kind / "tree" / TREE
+        toolhost_layer(Path(toolhost), interpreter, work / "toolhost", work / "toolhost.tar")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The two layers of an image: Debian's files, and the tool host."""
+"""The layers of the images: Debian's files, and in the base image the tool host."""
 
 import json
 import shutil
@@ -8,13 +8,13 @@ from pathlib import Path
 from .apt import Apt, Package
 from .bytecode import add_bytecode
 from .layer import write_layer
-from .recipe import Kind, recipe
+from .recipe import TREE, Kind, recipe
 from .skeleton import add_skeleton
 from .tree import Tree
 from .unpack import unpack_all
 
-TOOLHOST = "opt/trilemma/toolhost"
-PACKAGES = "opt/trilemma/packages.json"
+TOOLHOST = f"{TREE}/toolhost"
+PACKAGES = f"{TREE}/packages.json"
 
 
 def system_layer(kind: Kind, work: Path, target: Path, progress: Callable[[str], None]) -> str:
@@ -23,18 +23,32 @@ def system_layer(kind: Kind, work: Path, target: Path, progress: Callable[[str],
     packages = Apt(work.parent / "apt").fetch(wanted, progress)
     progress(f"unpacking {len(packages)} packages")
     shutil.rmtree(work / "tree", ignore_errors=True)
-    tree = unpack_all(packages, wanted, work / "tree")
+    tree = unpack_all(packages, wanted, work / "tree" / wanted.below)
     if wanted.executables is not None:
         tree.keep_executable(wanted.executables)
         tree.drop_dangling("usr/bin/")
+    if wanted.below:
+        _add_start(tree)
+        tree = tree.below(wanted.below)
     add_skeleton(tree, wanted)
     tree.add(PACKAGES, _bill(packages))
     tree.make_links()
-    for program in tree.files("usr/bin/python3.11") + tree.files("usr/lib/*/ld-linux-*"):
-        (tree.root / program).chmod(0o755)
+    system = tree.root / wanted.below
+    for program in (system / "usr/bin/python3.11", *system.glob("usr/lib/*/ld-linux-*")):
+        program.chmod(0o755)
     progress("compiling the standard library")
-    add_bytecode(tree, "usr/lib/python3*", tree.root)
+    add_bytecode(tree, f"{wanted.below}/usr/lib/python3*".lstrip("/"), system)
     return write_layer(tree, target)
+
+
+def _add_start(tree: Tree) -> None:
+    """What the tool host is started by: names that are the same on every architecture."""
+    loader = tree.files("usr/lib/*/ld-linux-*.so.*")[0]
+    tree.link("ld.so", loader)
+    tree.link("lib", loader.rpartition("/")[0])
+    # Python takes the first such file upwards from its program for its library: in an image that
+    # brings one, /lib/python311.zip would win over the folder that lies beside this one.
+    tree.add("usr/lib/python311.zip", b"")
 
 
 def toolhost_layer(source: Path, interpreter: Path, work: Path, target: Path) -> str:

@@ -28,6 +28,8 @@ class Recipe:
     """Links that packages make in their scripts."""
     certificates: bool = False
     """Whether the certificate bundle is put together."""
+    below: str = ""
+    """The folder that all of it is put below; the top is a system of its own without it."""
 
 
 _DOCUMENTS = tuple(
@@ -86,36 +88,42 @@ _CONFIGURATION = (
     "liberror-perl",
 )
 
+_TRIPLETS = ("aarch64-linux-gnu", "x86_64-linux-gnu")
+_LOADED_BY_NAME = ("engines-3/", "gconv/", "ossl-modules/", "libnss_")
+
+TREE = "opt/trilemma"
+"""Where the tool host lies with all it needs, in the base image and in every sandbox."""
+
 BASE = Recipe(
-    packages=("python3", "libc-bin", "media-types", "netbase", "tzdata"),
+    packages=("python3", "tzdata"),
     without=(
         *_CONFIGURATION,
-        "libacl1",
-        "libmd0",
-        "libpcre2-8-0",
-        "libselinux1",
-        "libzstd1",
-        "perl-base",
-        "tar",
+        *("libacl1", "libmd0", "libpcre2-8-0", "libselinux1", "libzstd1", "media-types"),
+        *("perl-base", "readline-common", "tar"),
+        # For Python's module ``nis`` alone.
+        *("libcom-err2", "libgssapi-krb5-2", "libk5crypto3", "libkeyutils1", "libkrb5-3"),
+        *("libkrb5support0", "libnsl2", "libtirpc-common", "libtirpc3"),
     ),
     dropped=(
         *_DOCUMENTS,
         *_STDLIB,
-        *_SYSTEM,
-        "usr/bin/2to3",
-        "usr/lib/python3/",
-        "usr/lib/python3.11/distutils/",
-        "usr/lib/valgrind/",
-        "usr/sbin/",
-        "usr/share/gdb/",
-        "usr/share/python3/",
+        "etc/",
+        *("usr/bin/2to3", "usr/bin/ld.so", "usr/bin/pdb", "usr/bin/py3"),
+        *("usr/bin/pydoc", "usr/bin/pygettext", "usr/lib/binfmt.d/"),
+        *("usr/lib/locale/", "usr/lib/python3/", "usr/lib/python3.11/distutils/"),
+        *("usr/lib/valgrind/", "usr/lib64/", "usr/sbin/", "usr/share/gdb/"),
+        *("usr/share/python3/", "usr/share/zoneinfo/posix/", "usr/share/zoneinfo/right/", "var/"),
+        # What a library would load later, by a name in somebody's configuration.
+        *(f"usr/lib/{triplet}/{name}" for triplet in _TRIPLETS for name in _LOADED_BY_NAME),
+        "usr/lib/python3.11/lib-dynload/nis.",
     ),
     executables=("usr/bin/python3.11", "usr/lib/*/ld-linux-*.so.*"),
+    below=TREE,
 )
 
 CODE = Recipe(
     packages=(
-        *BASE.packages,
+        *("python3", "libc-bin", "media-types", "netbase", "tzdata"),
         *("base-files", "bash", "bzip2", "ca-certificates", "coreutils", "curl", "dash"),
         *("diffutils", "file", "findutils", "gawk", "git", "grep", "gzip", "jq", "less"),
         *(

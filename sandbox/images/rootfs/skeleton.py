@@ -7,7 +7,7 @@ _FOLDERS = {
     "dev": 0o755,
     "etc": 0o755,
     "home": 0o755,
-    "opt/trilemma/toolhost": 0o755,
+    "opt/trilemma": 0o755,
     "proc": 0o555,
     "run/trilemma": 0o755,
     "sys": 0o555,
@@ -32,10 +32,11 @@ def add_skeleton(tree: Tree, recipe: Recipe) -> None:
         tree.folder(path, mode)
     for path, text in _FILES.items():
         tree.add(path, text.encode())
-    for name in MERGED:
-        tree.folder(f"usr/{name}")
-        tree.link(name, f"usr/{name}")
-    tree.link("var/tmp", "/tmp")
+    if not recipe.below:
+        for name in MERGED:
+            tree.folder(f"usr/{name}")
+            tree.link(name, f"usr/{name}")
+        tree.link("var/tmp", "/tmp")
     for path, target in recipe.links:
         tree.link(path, target)
     if recipe.certificates:

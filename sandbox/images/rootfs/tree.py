@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO
@@ -78,6 +78,13 @@ class Tree:
                 beside = entry.path.rpartition("/")[0] + "/" + entry.link
                 if beside not in self._entries:
                     del self._entries[entry.path]
+
+    def below(self, folder: str) -> "Tree":
+        """The same files below a folder; on this host they lie below one of that name already."""
+        outer = Tree(self.root.parents[folder.count("/")])
+        for entry in self.entries():
+            outer._put(replace(entry, path=f"{folder}/{entry.path}"))
+        return outer
 
     def make_links(self) -> None:
         """Make the links on this host too, so that the tree's own interpreter can run."""

@@ -44,10 +44,8 @@ PARAMETERS: dict[str, Any] = {
     "additionalProperties": False,
 }
 
-_INTERPRETERS = {
-    "python": ("/usr/bin/python3", "-I", "-B"),
-    "shell": ("/bin/sh",),
-}
+_INTERPRETERS = {"python": ("python3", "-I", "-B"), "shell": ("sh",)}
+"""The image's own, and their options."""
 
 
 def run(
@@ -56,13 +54,14 @@ def run(
     """Write the code to scratch, run it, remove it."""
     if context.settings.exec != "free":
         raise CallFailed("this sandbox does not run code")
-    interpreter, *options = _INTERPRETERS[language]
+    name, *options = _INTERPRETERS[language]
+    interpreter = require(name)
     fd, path = tempfile.mkstemp(prefix="code-", dir=SCRATCH)
     try:
         with os.fdopen(fd, "w") as file:
             file.write(code)
         program = Program(
-            executable=require(interpreter),
+            executable=interpreter,
             argv=[interpreter, *options, path],
             stdin=stdin,
             environment=ENVIRONMENT | (TUNNEL if context.settings.egress == "tunnel" else {}),

@@ -7,7 +7,7 @@ import typer
 
 def command(
     images: Annotated[
-        bool, typer.Option("--images", help="Also remove images of other versions.")
+        bool, typer.Option("--images", help="Also remove images and volumes of other versions.")
     ] = False,
 ) -> None:
     """Remove containers, mounts and folders of dead gateways, and close their sessions.

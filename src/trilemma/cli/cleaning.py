@@ -4,7 +4,7 @@ from trilemma.cli import ledgers
 from trilemma.cli.phrases import counted
 from trilemma.gateway.ledger.recovery import recover
 from trilemma.gateway.settings import Settings
-from trilemma.sandbox import images as sandbox_images
+from trilemma.sandbox import hosttree, images as sandbox_images
 from trilemma.sandbox.leftovers import sweep
 from trilemma.sandbox.runtime import alive
 
@@ -23,5 +23,5 @@ def clean(*, images: bool) -> None:
             closed = recover(ledger, alive)
         print(f"recorded {counted(len(closed), 'ending')} of sessions and calls that crashed")
     if images:
-        old = sandbox_images.remove_old()
-        print(f"removed {counted(old, 'image')} of other versions")
+        old, volumes = sandbox_images.remove_old(), hosttree.remove_old()
+        print(f"removed {counted(old, 'image')} and {counted(volumes, 'volume')} of other versions")

@@ -31,6 +31,18 @@ def list_all() -> None:
     act()
 
 
+@app.command("inspect")
+def inspect(
+    image: Annotated[str, typer.Argument(help="code, base, or any name of an image.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show what an image holds, what a sandbox replaces of it, and whether it may be used."""
+    from trilemma.cli.image_inspect import inspect as act
+    from trilemma.cli.shipping import image_id
+
+    act(image_id(image), as_json=json)
+
+
 @app.command("hash")
 def hash_file(
     path: Annotated[str, typer.Argument(help="Absolute path inside the image.")],

@@ -40,7 +40,7 @@ def hash_file(path: str, image: str) -> None:
     """
     if not path.startswith("/"):
         raise Stop(f"{path!r} is not an absolute path inside the image", Exit.USAGE)
-    inventory = images.audit(images.ImageId(_image(image)))
+    inventory = images.audit(images.ImageId(image_id(image)))
     found = resolve(inventory.items, path)
     if found is None or found.type != "file":
         raise Stop(f"the {image} image holds no file {path!r}")
@@ -79,7 +79,8 @@ def _normal(path: str) -> str:
     return "/" + "/".join(parts)
 
 
-def _image(name: str) -> str:
+def image_id(name: str) -> str:
+    """The id of one of the two images; any other name stays."""
     for kind in _KINDS:
         if name == kind:
             return required(kind)

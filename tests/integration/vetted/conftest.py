@@ -20,6 +20,7 @@ from trilemma.sandbox.container import Settings, configuration
 from trilemma.sandbox.docker import DockerBackend
 from trilemma.sandbox.engine import Engine
 from trilemma.sandbox.folder import Folder
+from trilemma.sandbox.hosttree import HostTree
 from trilemma.sandbox.images.cache import locked
 from trilemma.sandbox.images.rootfs.apt import Apt
 from trilemma.sandbox.images.rootfs.layer import write_layer
@@ -64,7 +65,7 @@ class Twin:
     ) -> None:
         spec = SandboxSpec(parse(["files"]), Exec.ONCE, Egress.NONE, mount, image)
         config = configuration(
-            Settings(spec, "twin", runtime.instance, exchange=runtime.exchange())
+            Settings(spec, "twin", runtime.instance, runtime.exchange(), HostTree().volume())
         )
         assert assemble((*OTHERS, *GATE)) == lock.command_lock()
         filters = [lock.host_lock("once", "none").hex(), assemble(OTHERS).hex()]

@@ -19,6 +19,7 @@ SETTINGS = Settings(
     "trilemma-x",
     "instance",
     Path("/run/x"),
+    "trilemma-host-x",
 )
 HOST, CALL = lock.host_lock("never", "none"), lock.call_lock("never")
 

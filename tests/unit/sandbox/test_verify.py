@@ -30,7 +30,7 @@ def settings(*names: str) -> Settings:
         mount=Mount(Path("/views/1"), True, 64101, 64101) if files else None,
         image=IMAGE,
     )
-    return Settings(spec, "trilemma-x", "instance", Path("/run/x"))
+    return Settings(spec, "trilemma-x", "instance", Path("/run/x"), "trilemma-host-x")
 
 
 def inspect_of(settings: Settings) -> dict[str, Any]:
@@ -75,6 +75,7 @@ def good(settings: Settings) -> Evidence:
         mount("/sys/fs/cgroup/pids", "cgroup", "ro"),
         mount("/sys", "tmpfs", "ro"),
         mount("/tmp", "tmpfs", "rw", "nosuid", "nodev", *noexec),
+        mount("/opt/trilemma", "ext4", "ro", "nosuid", "nodev"),
         mount("/run/trilemma", "tmpfs", "ro"),
         mount("/etc/hostname", "ext4", "ro"),
     ]
@@ -86,6 +87,8 @@ def good(settings: Settings) -> Evidence:
         inspect=inspect_of(settings),
         processes=(process, replace(process, pid=101)),
         filters=None,
+        security=frozenset({"seccomp"}),
+        labels={100: "", 101: ""},
         mounts=tuple(mounts),
         interfaces=frozenset({"lo"}),
         shared_namespaces=frozenset(),
