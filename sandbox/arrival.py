@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from . import proc
 from .container import WORKSPACE, Settings
 from .expected import Finding
+from .mounted import workspace_flags
 from .proc import MountPoint
 from .report import Attempted
-from .verify import of_attempts, of_process, refuse, workspace_flags
+from .running import of_attempts, of_process
+from .verify import refuse
 
 
 def verify_slot(mounts: tuple[MountPoint, ...], settings: Settings) -> None:

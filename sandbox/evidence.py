@@ -13,6 +13,7 @@ from pathlib import Path
 from trilemma.errors import SandboxError, SandboxLost, SandboxRefused
 
 from . import proc
+from .confined import host_security, labels
 from .engine import Engine, Inspect
 from .filters import Programs, read_all
 from .frames import Frame
@@ -32,6 +33,10 @@ class Evidence:
     """The kernel: every process in the container, not only the first."""
     filters: Mapping[int, Programs] | None
     """The kernel: the seccomp filters of every thread; None where it does not tell."""
+    security: frozenset[str]
+    """The Engine: what its host adds to every container."""
+    labels: Mapping[int, str]
+    """The kernel: what AppArmor calls every process; empty where it cannot be asked."""
     mounts: tuple[proc.MountPoint, ...]
     interfaces: frozenset[str]
     shared_namespaces: frozenset[str]
@@ -58,6 +63,8 @@ def gather(engine: Engine, container: str, self_test: SelfTest) -> Evidence:
             inspect=inspect,
             processes=processes,
             filters=read_all(process.pid for process in processes),
+            security=host_security(engine),
+            labels=labels(process.pid for process in processes),
             mounts=proc.mounts(pid),
             interfaces=proc.interfaces(pid),
             shared_namespaces=_shared_namespaces(pid),
@@ -86,6 +93,8 @@ def hear(engine: Engine, container: str, seen: Frame, self_test: SelfTest) -> Ev
             inspect=inspect,
             processes=processes,
             filters=None,
+            security=host_security(engine),
+            labels={},
             mounts=proc.parse_mounts(seen["mounts"]),
             interfaces=proc.parse_interfaces(seen["interfaces"]),
             shared_namespaces=_initial_namespaces(seen["namespaces"]),

@@ -1,7 +1,7 @@
 """What the host's kernel says about a container's processes, apart from what the Engine says."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trilemma.errors import SandboxError
@@ -63,8 +63,22 @@ def processes(pid: int) -> tuple[Process, ...]:
 
 
 def read_process(pid: int) -> Process:
-    """The state of one process."""
-    return parse_process(pid, (_PROC / str(pid) / "status").read_text())
+    """The state of one process, its users as they are called inside."""
+    found = parse_process(pid, (_PROC / str(pid) / "status").read_text())
+    return replace(
+        found,
+        uids=inside(found.uids, (_PROC / str(pid) / "uid_map").read_text()),
+        gids=inside(found.gids, (_PROC / str(pid) / "gid_map").read_text()),
+    )
+
+
+def inside(ids: frozenset[int], mapping: str) -> frozenset[int]:
+    """What these ids are called within a user namespace; -1 for one that it does not know."""
+    ranges = [tuple(map(int, line.split())) for line in mapping.splitlines()]
+    return frozenset(
+        next((i - outer + inner for inner, outer, count in ranges if 0 <= i - outer < count), -1)
+        for i in ids
+    )
 
 
 def parse_process(pid: int, status: str) -> Process:

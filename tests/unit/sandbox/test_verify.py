@@ -160,6 +160,8 @@ WITNESSES = {
     "a process of root": with_process(uids=frozenset({0, 64101})),
     "a process in another group": with_process(gids=frozenset({0})),
     "no process": lambda e: replace(e, processes=()),
+    "a weaker lock": lambda e: replace(e, filters={100: (b"engine", b"weaker")}),
+    "no AppArmor where the host has it": lambda e: replace(e, security=frozenset({"apparmor"})),
     "a writable root": with_mount("/", "rw"),
     "an executable scratch": with_mount("/tmp", "rw", "nosuid", "nodev"),
     "a scratch with devices": with_mount("/tmp", "rw", "nosuid", "noexec"),

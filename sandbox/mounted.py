@@ -1,0 +1,70 @@
+"""Every mount as the container sees it: which must be there, with which flags, and no other."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .container import EXCHANGE, HOST_FLAGS, HOST_TREE, WORKSPACE, Settings
+from .expected import Finding
+from .proc import MountPoint
+from .profile import OWN_MOUNTS
+from .spec import Exec, SandboxSpec
+
+
+@dataclass(frozen=True, slots=True)
+class _MountRule:
+    """How one mount must look; of several at one place only the last can be reached."""
+
+    target: str
+    kind: str | None
+    flags: tuple[str, ...]
+
+
+def mount_rules(settings: Settings) -> tuple[_MountRule, ...]:
+    """The mounts that must be there, with the flags that each must have."""
+    # Code may execute what it writes; nobody else finds anything executable to write to.
+    noexec = () if settings.spec.exec is Exec.FREE else ("noexec",)
+    rules = [
+        _MountRule("/", None, ("ro",)),
+        _MountRule("/proc", "proc", ("ro", "nosuid", "nodev", "noexec")),
+        _MountRule("/proc/sys", "proc", ("ro",)),
+        _MountRule("/sys", "tmpfs", ("ro",)),
+        _MountRule("/dev", "tmpfs", ("nosuid",)),
+        _MountRule("/dev/shm", "tmpfs", ("nosuid", "nodev", "noexec")),
+        _MountRule("/tmp", "tmpfs", ("nosuid", "nodev", *noexec)),
+        _MountRule(HOST_TREE, None, HOST_FLAGS),
+    ]
+    if not settings.stdio:
+        rules.append(_MountRule(EXCHANGE, None, ("ro",)))
+    if settings.spec.mount is not None:
+        kind = "tmpfs" if settings.spec.mount.volume else None
+        rules.append(_MountRule(WORKSPACE, kind, workspace_flags(settings.spec)))
+    return tuple(rules)
+
+
+def workspace_flags(spec: SandboxSpec) -> tuple[str, ...]:
+    """What the mount must have that a sandbox sees as its workspace: an empty slot has it all."""
+    assert spec.mount is not None
+    access = "ro" if spec.mount.read_only or spec.mount.awaited else "rw"
+    # A volume has the same flags in all its sandboxes; what is locked executes nothing from it.
+    execute = spec.mount.volume_exec or (spec.exec is Exec.FREE and not spec.mount.awaited)
+    return (access, "nosuid", "nodev") if execute else (access, "nosuid", "nodev", "noexec")
+
+
+def of_mounts(mounts: tuple[MountPoint, ...], settings: Settings) -> Iterator[Finding]:
+    """What is wrong with the mounts."""
+    at = {mount.target: mount for mount in mounts}
+    rules = {rule.target: rule for rule in mount_rules(settings)}
+    for rule in rules.values():
+        mount = at.get(rule.target)
+        if mount is None:
+            yield Finding(f"the mount {rule.target}", rule.flags, "not there")
+        elif not mount.has(*rule.flags) or rule.kind not in (None, mount.kind):
+            yield Finding(
+                f"the mount {rule.target}", rule.flags, (mount.kind, *sorted(mount.flags))
+            )
+    for target in at.keys() - rules.keys() - OWN_MOUNTS:
+        if not target.startswith("/sys/"):  # Below the mask, out of reach.
+            yield Finding(f"the mount {target}", "not there", at[target].kind)
+    for target in ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf"):
+        if target in at and not at[target].has("ro"):
+            yield Finding(f"the mount {target}", "ro", sorted(at[target].flags))
