@@ -69,13 +69,9 @@ class Inside(Switchboard):
         if number % 2:
             raise WireError(f"stream {number} is not the gateway's to open")
         ours, theirs = socket.socketpair()
-        try:
+        with theirs:
             self._add(number, ours)
-        except WireError:
-            ours.close()
-            theirs.close()
-            raise
-        return theirs.detach()
+            return theirs.detach()
 
 
 def main(arguments: Sequence[str]) -> int:

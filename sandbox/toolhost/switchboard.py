@@ -185,6 +185,7 @@ class Switchboard:
     def _add(self, number: int, sock: socket.socket) -> Stream:
         """A new stream; numbers only grow."""
         if number <= self._newest[number % 2]:
+            sock.close()
             raise WireError(f"stream {number} was there before")
         self._newest[number % 2] = number
         stream = self._streams[number] = Stream(number, sock)
