@@ -9,7 +9,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from . import decision, egress, importing, ledger, sandbox_life, table, tool_call
+from . import (
+    bombs,
+    crowd,
+    decision,
+    egress,
+    hardening,
+    importing,
+    ledger,
+    sandbox_life,
+    table,
+    tool_call,
+)
 from .machine import ROOT, Machine, wait_until_quiet
 from .measure import Finding
 from .stage import Stage, staged
@@ -19,6 +30,9 @@ BENCHMARKS: dict[str, ModuleType] = {
     "decision": decision,
     "ledger": ledger,
     "sandbox_life": sandbox_life,
+    "hardening": hardening,
+    "crowd": crowd,
+    "bombs": bombs,
     "egress": egress,
     "importing": importing,
 }
