@@ -70,7 +70,7 @@ class Season:
                 if self.sessions() >= sessions and number >= len(self._ends):
                     break
                 gateway = start(f"s{number}")
-                self._wait()
+                self._wait(gateway)
                 self._ends[ending](gateway)
                 assert list(self.wreck.temporary.iterdir()) == []
                 self.unknown += recovered(self.wreck)
@@ -84,10 +84,15 @@ class Season:
         with Ledger.open(self.wreck.settings.ledger) as ledger:
             return sum(1 for _ in ledger.events(kind=Kind.SESSION_OPENED))
 
-    def _wait(self) -> None:
+    def _wait(self, gateway: int) -> None:
         """For a moment that is drawn by lot: from the very start to some sessions later."""
         enough = self.sessions() + self.dice.choice(LATER)
-        eventually(lambda: self.sessions() >= enough, "no sessions", 120)
+
+        def reached() -> bool:
+            assert state_of(gateway) not in "XZ", "the gateway ended by itself"
+            return self.sessions() >= enough
+
+        eventually(reached, "no sessions", 120)
         time.sleep(self.dice.uniform(0, 0.7))
 
     def _kill(self, gateway: int) -> None:

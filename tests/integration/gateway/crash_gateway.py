@@ -67,7 +67,7 @@ class Slot:
         }
         if grants is None or "files" in grants:
             direct = self.dice.random() < 0.3
-            path = self.folders / (f"direct-{self.name}" if direct else "shared")
+            path = self.folders / (f"direct-{self.name}-{self.made}" if direct else "shared")
             path.mkdir(exist_ok=True)
             mode = "direct" if direct else "layer"
             data["workspace"] = {"path": str(path), "origin": "own", "mode": mode}

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -62,8 +62,14 @@ class Wreck:
             print(*words, file=asking, flush=True)
             return int(answering.readline())
 
-        yield begin
-        process.communicate()
+        try:
+            yield begin
+        finally:
+            # Where a test fails, its gateway still runs.
+            for pid, _ in descendants(process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            process.communicate()
         assert process.returncode == 0
 
     def files(self) -> dict[str, str]:
