@@ -1,5 +1,5 @@
 # Every target works on a bare checkout: .ci/bootstrap.sh makes what is missing.
-.PHONY: demo test lint format bench attempts images ready clean
+.PHONY: demo test lint format bench soak attempts images ready clean
 
 demo: ready
 	@.venv/bin/trilemma demo
@@ -19,6 +19,10 @@ format: ready
 
 bench: ready
 	@.venv/bin/python -m benchmarks
+
+# 1,000 sessions that end in every way there is; afterwards nothing may be left. A quarter of an hour.
+soak: ready
+	@.venv/bin/python -m tests.soak.soak
 
 # Writes docs/attempts.md from what the attacks' tests see.
 attempts: ready
