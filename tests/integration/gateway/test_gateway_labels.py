@@ -14,6 +14,7 @@ from trilemma.errors import Denied, WorkspaceError
 from trilemma.gateway.ledger.events import Kind
 from trilemma.policy.capability import NONE, parse
 from trilemma.result import Result
+from trilemma.sandbox.evidence import first_process
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
 
@@ -154,10 +155,14 @@ def test_a_closed_session_s_folder_is_mounted_nowhere_though_its_domain_goes_on(
     assert not mounted(engine, instance)
 
 
-def mounted(engine: Any, instance: str) -> list[str]:
-    """Containers of a gateway that see a folder."""
+def mounted(engine: Any, instance: str) -> list[int]:
+    """Processes of a gateway's containers that see a folder."""
     found = engine.containers(f"dev.trilemma.instance={instance}")
-    return [c["Id"] for c in found if any(m["Destination"] == "/workspace" for m in c["Mounts"])]
+    seeing = [c for c in found if any(m["Destination"] == "/workspace" for m in c["Mounts"])]
+    inspected = (engine.inspect(container["Id"]) for container in seeing)
+    # One that is only being removed has the process that it had, and that has ended.
+    pids = (first_process(container) for container in inspected)
+    return [pid for pid in pids if pid and Path(f"/proc/{pid}/root").exists()]
 
 
 def test_sessions_that_open_a_folder_for_the_first_time_at_once_agree(gate: Make) -> None:
