@@ -1,5 +1,7 @@
 """The runtime directory: what one gateway process keeps on the host while it runs."""
 
+import functools
+import hashlib
 import os
 import re
 import secrets
@@ -11,13 +13,17 @@ from typing import Self
 
 from trilemma.errors import SandboxError
 
-_NAME = re.compile(r"([0-9a-f]{8})-([0-9]{1,12})-([0-9]{1,10})-([0-9]{1,20})-([0-9a-f]{4})")
+_NAME = re.compile(
+    r"([0-9a-f]{8})-([0-9a-f]{8})-([0-9]{1,12})-([0-9]{1,10})-([0-9]{1,20})-([0-9a-f]{4})"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One gateway process, named so that anybody can tell later whether it still runs."""
 
+    machine: str
+    """Several machines may use one engine, and none of them can tell what runs on another."""
     boot: str
     """First eight digits of the kernel's boot id: a process id means nothing after a reboot."""
     namespace: int
@@ -35,7 +41,7 @@ class Instance:
         started = _start_time(pid)
         if started is None:
             raise SandboxError("cannot read /proc/self/stat; Trilemma needs a mounted /proc")
-        return cls(_boot(), _namespace(), pid, started, secrets.token_hex(2))
+        return cls(_machine(), _boot(), _namespace(), pid, started, secrets.token_hex(2))
 
     @classmethod
     def parse(cls, name: str) -> Self | None:
@@ -43,17 +49,23 @@ class Instance:
         match = _NAME.fullmatch(name)
         if match is None:
             return None
-        boot, namespace, pid, started, token = match.groups()
-        return cls(boot, int(namespace), int(pid), int(started), token)
+        machine, boot, namespace, pid, started, token = match.groups()
+        return cls(machine, boot, int(namespace), int(pid), int(started), token)
 
     def alive(self) -> bool:
-        """False only where the process is certainly gone: in another namespace nobody can tell."""
+        """False only where the process is certainly gone.
+
+        In another namespace, and on another machine, nobody can tell.
+        """
+        if self.machine != _machine():
+            return True
         if self.boot != _boot():
             return False
         return self.namespace != _namespace() or _start_time(self.pid) == self.started
 
     def __str__(self) -> str:
-        return f"{self.boot}-{self.namespace}-{self.pid}-{self.started}-{self.token}"
+        process = f"{self.namespace}-{self.pid}-{self.started}"
+        return f"{self.machine}-{self.boot}-{process}-{self.token}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +156,16 @@ def _private_directory(path: Path) -> None:
         raise SandboxError(f"runtime directory {str(path)!r} belongs to somebody else; remove it")
     if found.st_mode & 0o077:
         path.chmod(0o700)
+
+
+@functools.cache
+def _machine() -> str:
+    """Eight digits that stay over a reboot; machines made from one image differ in their names."""
+    try:
+        number = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        number = ""
+    return hashlib.sha256(f"{number} {os.uname().nodename}".encode()).hexdigest()[:8]
 
 
 def _boot() -> str:

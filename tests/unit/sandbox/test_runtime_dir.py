@@ -89,3 +89,11 @@ def test_other_folders_are_not_instances(tmp_path: Path) -> None:
     (tmp_path / "not-an-instance").mkdir()
     (tmp_path / "a-b-c-d").mkdir()
     assert list(runtime_dirs(tmp_path)) == []
+
+
+def test_what_runs_on_another_machine_counts_as_alive() -> None:
+    """Two machines may share one engine: neither sweeps away what the other still uses."""
+    ours = Instance.current()
+    elsewhere = replace(ours, machine="00000000", boot="00000000", pid=1, started=1)
+    assert alive(str(elsewhere))
+    assert not alive(str(replace(ours, boot="00000000")))
