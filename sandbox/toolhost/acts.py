@@ -8,6 +8,7 @@ them only after nothing refused it.
 import os
 import resource
 import socket
+from collections.abc import Callable
 from errno import EPERM
 
 from . import kernel
@@ -178,17 +179,31 @@ def write_workspace() -> None:
 
 def open_of_host(name: str) -> None:
     """Something of the tool host: its memory, its environment, its folders."""
-    os.close(os.open(f"/proc/1/{name}", os.O_RDONLY | os.O_CLOEXEC))
+    _of_either(lambda pid: os.close(os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)))
 
 
 def read_host_memory() -> None:
     """Across processes, without a file."""
-    kernel.syscall("process_vm_readv", 1, 0, 0, 0, 0, 0)
+    _of_either(lambda pid: kernel.syscall("process_vm_readv", pid, 0, 0, 0, 0, 0))
 
 
 def trace() -> None:
     """As a debugger does."""
-    kernel.syscall("ptrace", _PTRACE_ATTACH, 1, 0, 0)
+    _of_either(lambda pid: kernel.syscall("ptrace", _PTRACE_ATTACH, pid, 0, 0))
+
+
+def _of_either(act: Callable[[int], object]) -> None:
+    """Of the tool host and of process 1, which may be another; one success is enough."""
+    refused: OSError | None = None
+    for process in sorted({1, os.getppid()}):
+        try:
+            act(process)
+        except OSError as error:
+            refused = error
+        else:
+            return
+    if refused is not None:
+        raise refused
 
 
 def other_device() -> None:
