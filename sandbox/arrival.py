@@ -26,7 +26,7 @@ def verify_slot(mounts: tuple[MountPoint, ...], settings: Settings) -> None:
     """
     assert settings.slot is not None
     inside = [mount for mount in mounts if mount.target == WORKSPACE]
-    refuse(_of_slot(inside, proc.mount_at(os.getpid(), settings.slot.path)))
+    refuse(of_slot(inside, proc.mount_at(os.getpid(), settings.slot.path)))
 
 
 def verify_arrival(
@@ -75,7 +75,8 @@ def of_view(
         yield Finding(f"the mount {WORKSPACE}", wanted, workspace.flags)
 
 
-def _of_slot(inside: list[MountPoint], slot: MountPoint | None) -> Iterator[Finding]:
+def of_slot(inside: list[MountPoint], slot: MountPoint | None) -> Iterator[Finding]:
+    """What is wrong with what a sandbox has where its workspace will be."""
     place = "the place for a workspace"
     shown = [_shows(mount) for mount in inside]
     if slot is None or shown != [_shows(slot)]:
