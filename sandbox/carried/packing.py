@@ -97,7 +97,11 @@ class Packing:
             ) from None
         # What changed a moment ago may change again without a new time: it is fetched again.
         recent = listing.clock - _TICK
-        self._known = {path: node for path, node in now.items() if node.changed < recent}
+        self._known = {
+            path: node
+            for path, node in now.items()
+            if node.changed < recent or self._known.get(path) == node
+        }
 
     def _clear(self, upper: Upper, now: dict[str, Node]) -> None:
         """Take out of the layer what is not there any more."""
