@@ -6,7 +6,7 @@ host, flags and all, and nothing besides; and no process may be more than it was
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from . import proc
 from .container import WORKSPACE, Settings
@@ -16,6 +16,8 @@ from .proc import MountPoint
 from .report import Attempted
 from .running import of_attempts, of_process
 from .verify import refuse
+
+Hear = Callable[[], tuple[Attempted, ...]]
 
 
 def verify_slot(mounts: tuple[MountPoint, ...], settings: Settings) -> None:
@@ -30,26 +32,29 @@ def verify_slot(mounts: tuple[MountPoint, ...], settings: Settings) -> None:
 
 
 def verify_arrival(
-    pid: int, before: tuple[MountPoint, ...], attempts: tuple[Attempted, ...], settings: Settings
+    pid: int, before: tuple[MountPoint, ...], hear: Hear, settings: Settings
 ) -> None:
     """Refuse a sandbox into which anything came but the view of its spec.
 
+    ``hear`` waits for what its tool host tried, which it does meanwhile.
+
     Raises:
         SandboxRefused: the first few findings, in words.
+        SandboxLost: the tool host does not say.
     """
-    refuse(_of_arrival(pid, before, attempts, settings))
+    refuse(_of_arrival(pid, before, hear, settings))
 
 
 def _of_arrival(
-    pid: int, before: tuple[MountPoint, ...], attempts: tuple[Attempted, ...], settings: Settings
+    pid: int, before: tuple[MountPoint, ...], hear: Hear, settings: Settings
 ) -> Iterator[Finding]:
     mount = settings.spec.mount
     assert mount is not None
     view = proc.mount_at(os.getpid(), mount.source)
     yield from of_view(before, proc.mounts(pid), view, settings)
+    yield from of_attempts(hear())
     for process in proc.processes(pid):
         yield from of_process(process, settings)
-    yield from of_attempts(attempts)
 
 
 def of_view(

@@ -72,17 +72,23 @@ class Channel:
         self._output = spec.limits.output
         return read_report(self._ask(_configuration(spec), seconds))
 
-    def mounted(self, mount: Mount, *, seconds: float = 10.0) -> tuple[Attempted, ...]:
-        """Tell the tool host that its workspace is there, and return what it found.
+    def tell_mounted(self, mount: Mount) -> None:
+        """Tell the tool host that its workspace is there. Only before the first call.
 
-        Only before the first call.
+        Raises:
+            SandboxLost: it is gone.
+
+        """
+        self._control({"type": "mounted", "workspace": _access(mount)})
+
+    def hear_mounted(self, *, seconds: float = 10.0) -> tuple[Attempted, ...]:
+        """What the tool host found when it tried the workspace that it was told of.
 
         Raises:
             SandboxLost: it did not answer, or not with a report.
 
         """
-        answer = self._ask({"type": "mounted", "workspace": _access(mount)}, seconds)
-        return read_attempts(answer, "mounted")
+        return read_attempts(self._hear(seconds), "mounted")
 
     def look(self, *, seconds: float = 10.0) -> Frame:
         """What the tool host reads of its own container. Only before the first call.
@@ -96,6 +102,9 @@ class Channel:
     def _ask(self, frame: Frame, seconds: float) -> Frame:
         """Send a frame that the tool host answers, while there are no calls yet."""
         self._control(frame)
+        return self._hear(seconds)
+
+    def _hear(self, seconds: float) -> Frame:
         deadline = time.monotonic() + seconds
         try:
             while (answer := self._reader.take()) is None:

@@ -57,7 +57,7 @@ class ToolHost:
                     callback()
             if self._settings.exclusive:
                 self._reap_orphans()
-            elif self._spare is None and not self._just_started:
+            elif self._lacks_spare and not self._just_started:
                 self._fork_spare()
             self._just_started = False
 
@@ -67,7 +67,13 @@ class ToolHost:
             return _REAP_MILLISECONDS if self._running else None
         # Forking at once would slow down the child that was just given work. The spare is made
         # when that has ended, or after a moment.
-        return _FORK_MILLISECONDS if self._spare is None else None
+        return _FORK_MILLISECONDS if self._lacks_spare else None
+
+    @property
+    def _lacks_spare(self) -> bool:
+        # Before the workspace that is to come a child would stand elsewhere, and believe there
+        # is none.
+        return self._spare is None and self._settings.workspace != "later"
 
     def _receive(self) -> None:
         if not self._reader.feed():
@@ -99,16 +105,10 @@ class ToolHost:
         if self._settings.workspace != "later" or self._running:
             raise FrameError("no workspace was awaited")
         self._settings = self._settings._replace(workspace=access)
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            # It was forked before there was a workspace, and stands elsewhere.
-            spare.kill()
-            os.waitpid(spare.pid, 0)
-            spare.close()
+        # It makes itself ready meanwhile.
+        self._fork_spare()
         attempts = selftest.report_workspace(self._settings)
         send(self._control, {"type": "mounted", "attempts": attempts})
-        if self._settings.exclusive:
-            self._fork_spare()
 
     def _start(self, call: int, fds: list[int], report: bool) -> None:
         if self._settings.exclusive and self._running:
@@ -131,7 +131,8 @@ class ToolHost:
         return spare or self._fork()
 
     def _fork_spare(self) -> None:
-        self._spare = self._fork()
+        if self._lacks_spare:
+            self._spare = self._fork()
 
     def _fork(self) -> Child:
         return fork_child(lambda link: run_call(link, self._settings))
