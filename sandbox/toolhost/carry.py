@@ -7,6 +7,7 @@ text alone.
 """
 
 import base64
+import errno
 import os
 import stat
 import time
@@ -159,6 +160,8 @@ def _piece(root: int, path: bytes, offset: int, length: int) -> str | None:
 @contextmanager
 def _opened(root: int, parts: list[bytes]) -> Iterator[int]:
     """A file, whatever its owner took away from himself on the way to it."""
+    if not {b"", b".", b".."}.isdisjoint(parts):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
     with ExitStack() as stack:
         at = root
         for part in parts[:-1]:

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from trilemma.errors import SandboxError
 from trilemma.sandbox import beneath
-from trilemma.sandbox.base import CallResult, SandboxCall
+from trilemma.sandbox.base import CallResult, CarryEntry, SandboxCall
 from trilemma.sandbox.carried import listing as listings
 from trilemma.sandbox.carried.carrier import Carrier
 from trilemma.sandbox.carried.listing import Listing
@@ -32,7 +32,7 @@ def page(*rows: Any, more: bool = False) -> dict[str, Any]:
     return {"clock": 10**18, "rows": list(rows), "more": more}
 
 
-BAD = {
+BAD: dict[str, list[Any]] = {
     "leads up": [row("../x")],
     "leads up within": [row("a", "folder"), row("a/../x")],
     "absolute": [row("/etc/x")],
@@ -136,11 +136,11 @@ class Liar:
         return self
 
     def call(self, call: SandboxCall) -> CallResult:
-        match call.entry.name:
-            case "list":
+        match call.entry:
+            case CarryEntry("list"):
                 first, self._first = self._first, False
                 return CallResult(page() if first else page(*self._rows))
-            case "get":
+            case CarryEntry("get"):
                 return CallResult([self._piece for _ in call.arguments["pieces"]])
         return CallResult()
 
