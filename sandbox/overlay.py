@@ -137,8 +137,6 @@ class Overlay:
 
     def _refusal(self, error: OSError) -> str:
         text = f"the kernel cannot lay a view over {str(self._folder.path)!r}: {error.strerror}"
-        if os.geteuid() != 0:
-            return f"{text}; mounting a workspace needs root: run the gateway as root"
         if self._layer is not None and error.errno == errno.EINVAL:
             text += (
                 f"; layers lie in {str(self._layer.parent)!r}, which must be on ext4, xfs, btrfs "

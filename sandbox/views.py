@@ -1,7 +1,7 @@
 """Views: what becomes ``/workspace``. A folder as its sandbox's user may see it, flags and all.
 
 A view is a mount below ``<runtime>/views`` that carries its final flags before it can be reached,
-so that nothing has to be remounted later. Making views needs root; without it see ``volumes.py``.
+so that nothing has to be remounted later. Making views needs root; without it see ``carried/``.
 """
 
 import os
