@@ -65,15 +65,15 @@ class SshForward:
                 "on Debian install openssh-client"
             )
         self._command = (program, address)
-        # Private to this user; and short, for the path of a socket may be 107 bytes long.
-        self._folder = Path(tempfile.mkdtemp(prefix="trilemma-", dir="/tmp"))
-        self.address = address.through(self._folder / "engine.sock")
         self._lock = threading.Lock()
         self._closed = False
+        # Whatever it stands for, its number stays: the socket's name for this process alone.
+        self._socket = os.open("/", os.O_PATH | os.O_CLOEXEC)
+        self.address = address.through(Path(f"/proc/self/fd/{self._socket}"))
         try:
             self._process = self._connect(program, address)
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            os.close(self._socket)
             raise
 
     def ensure(self) -> None:
@@ -93,25 +93,53 @@ class SshForward:
     def close(self) -> None:
         """End the connection. Never raises; twice is fine."""
         with self._lock:
-            self._closed = True
-            _end(self._process)
-            shutil.rmtree(self._folder, ignore_errors=True)
+            if not self._closed:
+                self._closed = True
+                _end(self._process)
+                os.close(self._socket)
 
     def _connect(self, program: str, address: Address) -> subprocess.Popen[bytes]:
+        # Private to this user, and gone again at once: what is open needs no name.
+        with tempfile.TemporaryDirectory(prefix="trilemma-ssh-") as folder:
+            path = Path(folder) / "engine"
+            process = _start(_command(program, address, path))
+            try:
+                _greet(process, address)
+                self._keep(path)
+            except BaseException:
+                _end(process)
+                raise
+        return process
+
+    def _keep(self, path: Path) -> None:
+        """Hold the socket itself, under the number that is known."""
+        opened = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.dup2(opened, self._socket, inheritable=False)
+        finally:
+            os.close(opened)
+
+
+def _start(command: list[str]) -> subprocess.Popen[bytes]:
+    reading, writing = os.pipe()
+    # Nobody reads its complaints once it stands; they must not hold it up.
+    os.set_blocking(writing, False)
+    try:
         process = subprocess.Popen(
-            _command(program, address, self.address.path),
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            # Ctrl-C at the terminal is for the gateway, which still has to end its sandboxes.
+            stderr=writing,
+            # Ctrl-C at the terminal is for the gateway, which still has sandboxes to end.
             start_new_session=True,
         )
-        try:
-            _greet(process, address)
-        except BaseException:
-            _end(process)
-            raise
-        return process
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    process.stderr = os.fdopen(reading, "rb", buffering=0)
+    return process
 
 
 def _greet(process: subprocess.Popen[bytes], address: Address) -> None:
@@ -163,7 +191,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _command(program: str, address: Address, path: str) -> list[str]:
+def _command(program: str, address: Address, path: Path) -> list[str]:
     command = [program, *_OPTIONS, "-L", f"{path}:{address.path}"]
     if address.port:
         command += ["-p", str(address.port)]

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from ..engine import Engine
+from ..transport import runs_here
 
 _SYS_ADMIN = 21
 """The capability that mounting takes."""
@@ -26,6 +27,8 @@ def why_carried(engine: Engine) -> str:
         return "Docker Desktop runs its containers on a machine of its own"
     if any("name=rootless" in str(option) for option in info.get("SecurityOptions") or ()):
         return "the engine runs without root, in a mount namespace of its own"
+    if not runs_here(info):
+        return f"the engine at {engine.address} runs in another system than this gateway"
     return ""
 
 

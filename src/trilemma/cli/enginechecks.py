@@ -6,6 +6,7 @@ from trilemma.cli.checks import Finding, Status
 from trilemma.gateway.settings import Settings
 from trilemma.sandbox import images
 from trilemma.sandbox.engine import Engine, Inspect
+from trilemma.sandbox.transport import runs_here
 
 _LIMITS = ("MemoryLimit", "PidsLimit", "CpuCfsQuota")
 
@@ -26,10 +27,17 @@ def check_engine(settings: Settings) -> Iterator[Finding]:
     mode = "rootless" if rootless else "as root"
     text = f"Docker {info.get('ServerVersion')} {mode} at {engine.address}"
     yield Finding("engine", Status.OK, text)
+    yield Finding("transport", Status.OK, _transport(engine.address, info))
     yield _seccomp(security)
     yield _cgroups(info)
     yield _runtimes(info)
     yield from _images()
+
+
+def _transport(address: str, info: Inspect) -> str:
+    if address.startswith("unix://") and runs_here(info):
+        return "a socket in a folder that each sandbox shares with the gateway"
+    return "each sandbox's attached input and output; its engine runs in another system"
 
 
 def _seccomp(security: list[str]) -> Finding:

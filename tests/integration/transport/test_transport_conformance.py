@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.transport.conftest import SshServer
+from tests.integration.transport.servers import SshServer
 
 from trilemma.errors import SandboxLost
 from trilemma.policy.capability import parse
@@ -28,7 +28,8 @@ from trilemma.sandbox.base import (
     SandboxCall,
 )
 from trilemma.sandbox.carried.volume import Volume
-from trilemma.sandbox.docker import DockerBackend, DockerSandbox
+from trilemma.sandbox.docker import DockerBackend
+from trilemma.sandbox.dockersandbox import DockerSandbox
 from trilemma.sandbox.engine import Engine
 from trilemma.sandbox.leftovers import remove_directory
 from trilemma.sandbox.limits import Limits

@@ -1,10 +1,10 @@
 """Engines are reached over ssh and TLS, and what stands in the way is said in one line."""
 
-import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
-from tests.integration.transport.conftest import SshServer, TlsServer
+from tests.integration.transport.servers import SshServer, TlsServer
 
 from trilemma.errors import EngineMissing
 from trilemma.sandbox.engine import Engine
@@ -41,12 +41,18 @@ def test_nothing_of_a_closed_connection_stays(
 ) -> None:
     ssh_server.elsewhere().use(monkeypatch)
     there = Engine()
-    socket = Path(there._way.address.path)
-    assert socket.is_socket()
+    forward = there._way._forward
+    assert forward is not None
+    process = forward._process
+    assert Path(there._way.address.path).is_socket()
+    assert not folders()
     there.close()
-    assert not socket.parent.exists()
-    found = subprocess.run(["pgrep", "-f", str(socket)], capture_output=True, check=False)
-    assert found.stdout == b""
+    assert process.returncode is not None
+    assert not Path(there._way.address.path).is_socket()
+
+
+def folders() -> list[Path]:
+    return list(Path(tempfile.gettempdir()).glob("trilemma-ssh-*"))
 
 
 def test_a_connection_that_broke_is_made_again(
