@@ -15,7 +15,8 @@ from trilemma.gateway.machinery import image
 from trilemma.gateway.settings import Settings
 from trilemma.inference.messages import ToolCall
 from trilemma.policy.capability import NONE
-from trilemma.sandbox.docker import DockerBackend, DockerSandbox
+from trilemma.sandbox.docker import DockerBackend
+from trilemma.sandbox.dockersandbox import DockerSandbox
 from trilemma.sandbox.janitor import Janitor
 from trilemma.sandbox.pool import Pool
 from trilemma.sandbox.runtime import RuntimeDir

@@ -2,21 +2,20 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from concurrent.futures import CancelledError, Future, wait
 from dataclasses import replace
 from functools import partial
 
-from trilemma.errors import SandboxError, SandboxLost
+from trilemma.errors import SandboxError
 
 from .base import Sandbox, SandboxBackend
-from .blanks import Blank, Blanks, failed
+from .blanks import Blank, Blanks
+from .furnisher import Furnisher
 from .leaving import Leaving
 from .spec import LATER, Egress, Mount, SandboxSpec
-from .turns import Turns, fulfil
+from .turns import Turns
 
 _MAKERS = 4
-_SHOWING = 8
 _CLOSED = "the pool of sandboxes is closed"
 _ENDED = "the session ended while its sandbox was being made"
 
@@ -42,7 +41,7 @@ class Pool:
         self._leased: dict[SandboxSpec, Future[Sandbox]] = {}
         self._makers = Turns(_MAKERS, "trilemma-pool")
         self._blanks = Blanks(backend.create, self._makers, each=blanks, most=ceiling)
-        self._showing = ThreadPoolExecutor(_SHOWING, thread_name_prefix="trilemma-show")
+        self._furnisher = Furnisher(backend, self._give_up)
         self._leaving = Leaving(self._changed)
         self._closed = False
 
@@ -115,7 +114,7 @@ class Pool:
             self._drop(self._blanks.drop_all())
         self._release(lambda key: True)
         self._makers.close()
-        self._showing.shutdown(wait=True)
+        self._furnisher.close()
         self._leaving.close()
 
     def _begin(self, key: SandboxSpec) -> Future[Sandbox]:
@@ -126,7 +125,7 @@ class Pool:
         kind = self._kind(key)
         blank = None if kind is None else self._blanks.take(kind)
         if blank is not None:
-            future = self._furnish(blank, key)
+            future = self._furnisher.furnish(blank.future, key)
         else:
             future = self._makers.submit(key.domain, partial(self._backend.create, key))
         self._leased[key] = future
@@ -146,33 +145,6 @@ class Pool:
     def _refill(self, kind: SandboxSpec | None) -> None:
         if kind is not None:
             self._drop(self._blanks.refill(kind, self._free()))
-
-    def _furnish(self, blank: Blank, key: SandboxSpec) -> Future[Sandbox]:
-        """The sandbox that a blank becomes for ``key``."""
-        promised: Future[Sandbox] = Future()
-
-        def furnish(made: Future[Sandbox]) -> None:
-            if not fulfil(promised, lambda: self._furnished(made, key)):
-                with self._changed:
-                    self._leaving.add(1)
-                self._leaving.remove(made)
-
-        def begin(made: Future[Sandbox]) -> None:
-            self._showing.submit(furnish, made)
-
-        blank.future.add_done_callback(begin)
-        return promised
-
-    def _furnished(self, made: Future[Sandbox], key: SandboxSpec) -> Sandbox:
-        if not failed(made):
-            sandbox = made.result()
-            if key.mount is None:
-                return sandbox
-            # The blank died while it stood there: that is no reason to refuse.
-            with suppress(SandboxLost):
-                sandbox.show(key.mount)
-                return sandbox
-        return self._backend.create(key)
 
     def _free(self) -> int:
         """How many more sandboxes there may be; negative where blanks have to go."""
@@ -203,8 +175,12 @@ class Pool:
 
     def _drop(self, blanks: Iterable[Blank]) -> None:
         for blank in blanks:
+            self._give_up(blank.future)
+
+    def _give_up(self, unused: Future[Sandbox]) -> None:
+        with self._changed:
             self._leaving.add(1)
-            self._leaving.remove(blank.future)
+        self._leaving.remove(unused)
 
     def _forget(self, key: SandboxSpec, future: Future[Sandbox]) -> None:
         with self._changed:

@@ -12,7 +12,8 @@ from trilemma.errors import SandboxError, SandboxLost, SandboxRefused
 from trilemma.policy.capability import parse
 from trilemma.sandbox import proc
 from trilemma.sandbox.base import BuiltinEntry, CallResult, SandboxCall
-from trilemma.sandbox.docker import DockerBackend, DockerSandbox
+from trilemma.sandbox.docker import DockerBackend
+from trilemma.sandbox.dockersandbox import DockerSandbox
 from trilemma.sandbox.engine import Engine
 from trilemma.sandbox.evidence import first_process
 from trilemma.sandbox.folder import Folder
@@ -205,7 +206,7 @@ def test_twin_without_the_second_check_it_would_be_written_to(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("trilemma.sandbox.docker.verify_arrival", lambda *found: None)
+    monkeypatch.setattr("trilemma.sandbox.dockersandbox.verify_arrival", lambda *found: None)
     sandbox = blank(backend, base_image, read_only=True)
     sandbox.show(writable_as_read_only(maker, folder))
     call(sandbox, "write_file", path="canary", text="x")
@@ -252,7 +253,7 @@ def test_twin_without_the_second_check_the_secret_is_read(
     layer: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("trilemma.sandbox.docker.verify_arrival", lambda *found: None)
+    monkeypatch.setattr("trilemma.sandbox.dockersandbox.verify_arrival", lambda *found: None)
     sandbox = blank(backend, base_image)
     sandbox.show(maker.layer_view(Folder.at(folder), layer, exec=False).mount)
     assert "secret" in str(call(sandbox, "read_file", path="sub/secret.txt").value)

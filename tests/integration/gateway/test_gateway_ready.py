@@ -13,7 +13,7 @@ import pytest
 
 from trilemma.gateway.ledger.events import Kind
 from trilemma.gateway.settings import Settings
-from trilemma.sandbox.docker import DockerSandbox
+from trilemma.sandbox.dockersandbox import DockerSandbox
 from trilemma.sandbox.mounts import mounted_below
 from trilemma.sandbox.spec import Mount
 
