@@ -29,7 +29,7 @@ from trilemma.sandbox.base import (
 )
 from trilemma.sandbox.carried.volume import Volume
 from trilemma.sandbox.docker import DockerBackend
-from trilemma.sandbox.dockersandbox import DockerSandbox
+from trilemma.sandbox.dockersandbox import Sandbox
 from trilemma.sandbox.engine import Engine
 from trilemma.sandbox.leftovers import remove_directory
 from trilemma.sandbox.limits import Limits
@@ -95,7 +95,7 @@ class Way:
         self._images = images
         self._volumes: list[Volume] = []
 
-    def make(self, profile: str) -> DockerSandbox:
+    def make(self, profile: str) -> Sandbox:
         execution, egress = PROFILES[profile]
         names = [] if profile == "nothing" else profile.split("+")
         mount = None
@@ -245,7 +245,7 @@ def test_a_container_that_is_killed_under_a_call_is_lost(way: Way) -> None:
 
 def test_a_connection_that_ends_ends_the_container(way: Way) -> None:
     """The gateway's end goes away without a word, as when it is killed."""
-    sandbox = way.make("code")
+    sandbox: Any = way.make("code")
     sandbox._channel.close()
     eventually(lambda: way.backend.engine.inspect(sandbox.id) is None)
     sandbox.close()
@@ -276,7 +276,7 @@ def answer(connection: socket.socket, arrived: list[bytes], body: bytes) -> None
 class proxy:
     """Answers whatever comes through a sandbox's tunnel."""
 
-    def __init__(self, sandbox: DockerSandbox, arrived: list[bytes], body: bytes) -> None:
+    def __init__(self, sandbox: Sandbox, arrived: list[bytes], body: bytes) -> None:
         self._listener = socket.socket(socket.AF_UNIX)
         folder = os.open(sandbox.exchange, os.O_PATH)
         self._listener.bind(f"/proc/self/fd/{folder}/egress.sock")
