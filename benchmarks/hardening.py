@@ -1,5 +1,6 @@
 """What the hardening of a sandbox costs a call."""
 
+import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -12,6 +13,7 @@ from trilemma.sandbox.channel import Channel
 from trilemma.sandbox.container import ENTRYPOINT, Settings, configuration
 from trilemma.sandbox.engine import Engine
 from trilemma.sandbox.folder import Folder
+from trilemma.sandbox.hosttree import HostTree
 from trilemma.sandbox.janitor import Janitor
 from trilemma.sandbox.runtime import RuntimeDir
 from trilemma.sandbox.sockettransport import SocketTransport
@@ -87,9 +89,9 @@ def _channel(
     engine: Engine, runtime: RuntimeDir, mount: Mount, *, hardened: bool
 ) -> Iterator[Channel]:
     spec = SandboxSpec(parse(["files"]), Exec.NEVER, Egress.NONE, mount, image("base"))
-    settings = Settings(
-        spec, f"trilemma-bench-{hardened}".lower(), runtime.instance, runtime.exchange()
-    )
+    name = f"trilemma-bench-{secrets.token_hex(6)}"
+    tree = HostTree().volume()
+    settings = Settings(spec, name, runtime.instance, runtime.exchange(), tree)
     config = configuration(settings)
     if not hardened:
         config["Entrypoint"] = [*ENTRYPOINT[:-1], "-c", _UNHARDENED]
@@ -100,7 +102,7 @@ def _channel(
         yield channel
         channel.close()
     finally:
-        engine.remove(settings.name)
+        engine.remove(name)
 
 
 def _call(channel: Channel, numbers: "count[int]") -> None:

@@ -21,8 +21,8 @@ from ..sandbox.base import (
 from ..sandbox.pool import Pool
 from ..sandbox.spec import Egress, SandboxSpec
 from .commands import entry as command_entry
+from .diskwatch import DiskWatch
 from .egress import DomainEgress, Exit
-from .layerwatch import LayerWatch
 from .profiles import SandboxPlan
 from .schemas import CommandTool
 from .tools import ToolDefinition
@@ -45,7 +45,7 @@ class Dispatch:
         plan: SandboxPlan,
         egress: DomainEgress,
         exit: Exit,
-        layer: LayerWatch | PackWatch | None,
+        layer: DiskWatch | PackWatch | None,
     ) -> None:
         self._pool = pool
         self._plan = plan

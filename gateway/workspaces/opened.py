@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ...sandbox.folder import Folder
 from ...sandbox.views import View
-from ..layerwatch import LayerWatch
+from ..diskwatch import DiskWatch
 from ..ledger.events import Event, Kind
 from ..ledger.store import Ledger
 from .changes import printable
@@ -110,12 +110,12 @@ class OpenWorkspace:
             self._views.append(view)
         return view
 
-    def watch(self, limit: int) -> LayerWatch | PackWatch | None:
-        """What looks after the layer beside the calls; ``limit`` is what it may hold on disk."""
+    def watch(self, limit: int) -> DiskWatch | PackWatch:
+        """What looks after the disk beside the calls; ``limit`` is what a layer may hold."""
         if self.layer is None:
-            return None
+            return DiskWatch(self.folder, None, limit)
         packs = [view.pack for view in self._views if view.pack is not None]
-        return PackWatch(packs[0]) if packs else LayerWatch(self.layer, limit)
+        return PackWatch(packs[0]) if packs else DiskWatch(self.layer.place, self.layer, limit)
 
     def close(self) -> None:
         """Unmount every view, then record that it is closed. Twice is fine.

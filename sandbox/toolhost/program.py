@@ -1,5 +1,6 @@
 """Running a program for a call: its output captured and cut, its end awaited."""
 
+import contextlib
 import os
 import select
 import signal
@@ -145,7 +146,7 @@ def _attend(pid: int, outputs: tuple[Output, ...], seconds: float | None) -> boo
         ready = {fd for fd, _ in poll.poll(left)}
         if not ready and not timed_out:
             timed_out, deadline = True, None
-            os.killpg(pid, signal.SIGKILL)
+            _kill(pid)
         for fd in ready - {ended}:
             if not by_fd[fd].read():
                 poll.unregister(fd)
@@ -154,6 +155,13 @@ def _attend(pid: int, outputs: tuple[Output, ...], seconds: float | None) -> boo
                 _drain(output)
             os.close(ended)
             return timed_out
+
+
+def _kill(pid: int) -> None:
+    """Kill the program and its group, which it leads only once it has come to its setsid."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
 
 
 def _drain(output: Output) -> None:

@@ -49,9 +49,9 @@ def test_a_call_that_fills_its_layer_is_ended_and_the_session_goes_on(
 def test_sabotage_without_the_watch_the_same_call_goes_on(
     gate: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trilemma.gateway.layerwatch import LayerWatch
+    from trilemma.gateway.diskwatch import DiskWatch
 
-    monkeypatch.setattr(LayerWatch, "_kill_all", lambda _: None)
+    monkeypatch.setattr(DiskWatch, "_kill_all", lambda _: None)
     session = gate().open("run_code", grants=["files", "code"], files=True, sandbox={"layer_mb": 1})
     few = LARGE.replace("10_000", "64") + "import time; time.sleep(1.5)"
     assert session.call("run_code", language="python", code=few).ok

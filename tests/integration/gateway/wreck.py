@@ -105,7 +105,8 @@ def nothing_stays(
 ) -> None:
     """Wait until all that belonged to a gateway that ended is gone."""
     eventually(lambda: not any(map(running, children)), "processes stay")
-    eventually(lambda: not list(runtime.iterdir()), "the runtime directory stays")
+    # The engine takes its time for each container.
+    eventually(lambda: not list(runtime.iterdir()), lambda: what_stays(runtime), 120)
     assert not mounted_below(runtime)
     for instance in instances:
         assert not alive(instance)
@@ -210,8 +211,19 @@ def read_stat(pid: int) -> list[str] | None:
         return None
 
 
-def eventually(condition: Callable[[], bool], otherwise: str, seconds: float = 30.0) -> None:
+def what_stays(runtime: Path) -> str:
+    """What is left in a runtime directory, and what janitors said about it."""
+    left = sorted(str(path.relative_to(runtime)) for path in runtime.rglob("*"))
+    said = [path.read_text() for path in runtime.glob("*/janitor.log")]
+    return f"the runtime directory stays: {left[:40]}, mounts {mounted_below(runtime)}, {said}"
+
+
+def eventually(
+    condition: Callable[[], bool], otherwise: str | Callable[[], str], seconds: float = 30.0
+) -> None:
+    """Wait for a condition; ``otherwise`` says what is wrong where it never holds."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, otherwise
+        if time.monotonic() > deadline:
+            raise AssertionError(otherwise if isinstance(otherwise, str) else otherwise())
         time.sleep(0.02)

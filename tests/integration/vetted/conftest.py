@@ -127,7 +127,7 @@ class Vetted:
         if program not in self._hashes:
             self._hashes[program] = self.ungated.sha256(program)
         entry = CommandEntry(program, self._hashes[program], tuple(argv), stdin)
-        result = self._sandbox.call(SandboxCall(f"call-{next(self._calls)}", entry, {}, 20))
+        result = self._sandbox.call(SandboxCall(f"call-{next(self._calls)}", entry, {}, 60))
         assert result.error is None, result.error
         value = {name: result.value[name] for name in ("exit_code", "stdout", "stderr")}
         return Ran(**value)
@@ -173,7 +173,7 @@ def tools_image(code_image: str) -> str:
 
 @pytest.fixture(scope="session")
 def vetted(
-    tools_image: str, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+    base_image: str, tools_image: str, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Vetted]:
     """A folder with nothing in it yet, and everything around it."""
     folder = tmp_path_factory.mktemp("vetted")

@@ -39,7 +39,7 @@ def run(asked: dict[str, Any], command_lock: bytes) -> dict[str, Any]:
         text=True,
         errors="replace",
         start_new_session=True,
-        timeout=20,
+        timeout=60,
         preexec_fn=lambda: lock(command_lock),
     )
     with contextlib.suppress(ProcessLookupError):

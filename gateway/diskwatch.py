@@ -1,25 +1,33 @@
-"""How much a session's layer may hold on disk, looked at beside the calls and not within them."""
+"""How much a session may write to disk, looked at beside its calls and not within them."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from .workspaces.layers import Layer
 
+_MIB = 1024 * 1024
+_SCARCE = 128 * _MIB
+"""Where no more than this is free, what is left is kept for the ledger and for everybody else."""
 _PAUSE = 1.0
 """Seconds between two looks."""
 _SHARE = 4
 """A look walks the whole layer; the pause is at least so many times as long."""
 
 
-class LayerWatch:
-    """Measures one layer while calls write to it.
+class DiskWatch:
+    """Measures what a session has written, while its calls write.
 
-    Over the limit, the calls that write are killed and further ones are refused. So a call is over
-    by no more than what it writes between two looks. Safe to use from several threads.
+    Over the limit, or where the disk is nearly full, the calls that write are killed and further
+    ones are refused. So a call is over by no more than what it writes between two looks. Safe to
+    use from several threads.
     """
 
-    def __init__(self, layer: Layer, limit: int) -> None:
+    def __init__(self, place: Path, layer: Layer | None, limit: int) -> None:
+        """Watch a layer, or with none only the disk that ``place`` is on."""
+        self._place = place
         self._layer = layer
         self._limit = limit
         self._size = 0
@@ -30,14 +38,16 @@ class LayerWatch:
 
     def refusal(self) -> str | None:
         """Why the session may not write any more, or None."""
-        if self._size <= self._limit:
-            return None
-        mib = 1024 * 1024
-        return (
-            f"this session's changes take {self._size // mib} MiB on disk and may take "
-            f"{self._limit // mib} MiB; delete files with a new run, apply or discard layer "
-            f"{self._layer.id!r}, or raise sandbox.layer_mb"
-        )
+        if self._layer is not None and self._size > self._limit:
+            return (
+                f"this session's changes take {self._size // _MIB} MiB on disk and may take "
+                f"{self._limit // _MIB} MiB; delete files with a new run, apply or discard layer "
+                f"{self._layer.id!r}, or raise sandbox.layer_mb"
+            )
+        free = os.statvfs(self._place)
+        if free.f_bavail * free.f_frsize < _SCARCE:
+            return "the disk is nearly full: nothing may be written until there is room on it"
+        return None
 
     def begin(self, call: str, kill: Callable[[], None]) -> None:
         """A call that may write runs from now on."""
@@ -46,7 +56,7 @@ class LayerWatch:
             if self._looking:
                 return
             self._looking = True
-        threading.Thread(target=self._look, name="trilemma-layer", daemon=True).start()
+        threading.Thread(target=self._look, name="trilemma-disk", daemon=True).start()
 
     def end(self, call: str) -> str | None:
         """The call is over. Why it was killed, or None where it was not."""
@@ -55,12 +65,8 @@ class LayerWatch:
             return self._killed.pop(call, None)
 
     def measure(self) -> int:
-        """Measure now. Bytes on disk."""
-        try:
-            self._size = self._layer.size()
-        except FileNotFoundError:
-            # Discarded while we looked: then there is nothing to limit.
-            self._size = 0
+        """Measure the layer now. Bytes on disk; 0 without one."""
+        self._size = self._layer.size() if self._layer is not None else 0
         return self._size
 
     def _look(self) -> None:

@@ -1,11 +1,12 @@
-"""The watch over a layer: what runs is killed once it is over the limit, and told why."""
+"""The watch over the disk: what runs is killed once it is over the limit, and told why."""
 
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
-from trilemma.gateway.layerwatch import LayerWatch
+from trilemma.gateway.diskwatch import DiskWatch
 from trilemma.gateway.workspaces.layers import Layer
 
 KIB = 1024
@@ -18,7 +19,7 @@ def layer(tmp_path: Path) -> Layer:
 
 
 def test_what_runs_over_the_limit_is_killed_and_the_next_refused(layer: Layer) -> None:
-    watch = LayerWatch(layer, 64 * KIB)
+    watch = DiskWatch(layer.place, layer, 64 * KIB)
     assert watch.refusal() is None
     (layer.upper / "large").write_bytes(bytes(128 * KIB))
     killed = threading.Event()
@@ -31,7 +32,7 @@ def test_what_runs_over_the_limit_is_killed_and_the_next_refused(layer: Layer) -
 
 
 def test_within_the_limit_nothing_is_killed(layer: Layer) -> None:
-    watch = LayerWatch(layer, 64 * KIB)
+    watch = DiskWatch(layer.place, layer, 64 * KIB)
     killed = threading.Event()
     watch.begin("one", killed.set)
     assert watch.measure() <= 64 * KIB
@@ -42,10 +43,28 @@ def test_within_the_limit_nothing_is_killed(layer: Layer) -> None:
 def test_many_empty_files_count_as_well(layer: Layer) -> None:
     for number in range(100):
         (layer.upper / str(number)).touch()
-    assert LayerWatch(layer, 0).measure() >= 100 * 4 * KIB
+    assert DiskWatch(layer.place, layer, 0).measure() >= 100 * 4 * KIB
 
 
 def test_a_layer_that_was_discarded_limits_nothing(layer: Layer) -> None:
-    watch = LayerWatch(layer, 0)
+    watch = DiskWatch(layer.place, layer, 0)
     layer.upper.rmdir()
     assert watch.measure() == 0
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("size", "scarce"), [("64m", True), ("512m", False)])
+def test_nothing_is_written_to_a_disk_that_is_nearly_full(
+    tmp_path: Path, size: str, scarce: bool
+) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(tmp_path)]
+    subprocess.run(mount, check=True)
+    try:
+        watch = DiskWatch(tmp_path, None, 0)
+        assert (watch.refusal() is not None) is scarce
+        killed = threading.Event()
+        watch.begin("one", killed.set)
+        assert killed.wait(10 if scarce else 0.1) is scarce
+        assert (watch.end("one") is not None) is scarce
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
