@@ -54,6 +54,8 @@ class Season:
         self.dice = dice
         self.endings: Counter[str] = Counter()
         self.unknown = 0
+        self.slowest = 0.0
+        """Seconds from the end of a gateway until nothing of it was left, at most."""
         self._ends: dict[str, Callable[[int], None]] = {
             "killed": self._kill,
             "killed without its janitor": self._kill_with_janitor,
@@ -71,7 +73,9 @@ class Season:
                     break
                 gateway = start(f"s{number}")
                 self._wait(gateway)
+                began = time.monotonic()
                 self._ends[ending](gateway)
+                self.slowest = max(self.slowest, time.monotonic() - began)
                 assert list(self.wreck.temporary.iterdir()) == []
                 self.unknown += recovered(self.wreck)
                 self.endings[ending] += 1
@@ -204,6 +208,8 @@ def soak(sessions: int, seed: int) -> Counter[str]:
             counts.update(done.endings)
             counts["gateways"] += done.endings.total()
             counts["calls whose end nobody saw"] += done.unknown
+            slowest = max(counts["seconds until all was gone, at most"], round(done.slowest))
+            counts["seconds until all was gone, at most"] = slowest
             print(dict(counts), file=sys.stderr, flush=True)
     finally:
         engine.close()

@@ -106,7 +106,7 @@ def nothing_stays(
     """Wait until all that belonged to a gateway that ended is gone."""
     eventually(lambda: not any(map(running, children)), "processes stay")
     # The engine takes its time for each container.
-    eventually(lambda: not list(runtime.iterdir()), lambda: what_stays(runtime), 120)
+    eventually(lambda: not list(runtime.glob("*")), lambda: what_stays(runtime), 120)
     assert not mounted_below(runtime)
     for instance in instances:
         assert not alive(instance)
