@@ -5,15 +5,19 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from trilemma.errors import SandboxLost
 from trilemma.gateway.ledger.events import Kind
 from trilemma.gateway.settings import Settings
+from trilemma.sandbox.base import BuiltinEntry, SandboxCall
 from trilemma.sandbox.dockersandbox import DockerSandbox
+from trilemma.sandbox.leaving import Leaving
 from trilemma.sandbox.mounts import mounted_below
 from trilemma.sandbox.spec import Mount
 
@@ -99,6 +103,60 @@ def test_nothing_writes_to_a_folder_after_its_session_was_closed(ready: Any, fol
     assert "canary-4711" in other.ok("read_file", path="a.txt")
     assert written.stat().st_size == size
     other.close()
+
+
+def write_after_the_end(ready: Any, folder: Path) -> bool:
+    """Whether a sandbox writes to a folder that its session has given back."""
+    folder.chmod(0o777)
+    direct = {"path": str(folder), "mode": "direct"}
+    session = ready.open("list_files", workspace=direct, grants=["files"], new_domain=True)
+    session.ok("list_files")
+    (leased,) = ready.gateway._machinery.pool._leased.values()
+    sandbox = leased.result()
+    session.close()
+    # From here on another domain may have the folder.
+    write = BuiltinEntry("write_file")
+    with suppress(SandboxLost):
+        sandbox.call(SandboxCall("late", write, {"path": "late.txt", "text": "x"}, 20.0))
+    return (folder / "late.txt").exists()
+
+
+def test_the_folder_of_a_closed_session_is_out_of_its_sandbox_s_reach(
+    ready: Any, folder: Path
+) -> None:
+    assert not write_after_the_end(ready, folder)
+
+
+def test_twin_without_that_end_it_writes_behind_the_next_one_s_back(
+    ready: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Leaving, "end", lambda self, future, wait: kept.append(future))
+    kept: list[Any] = []
+    assert write_after_the_end(ready, folder)
+    monkeypatch.undo()
+    for future in kept:
+        ready.gateway._machinery.pool._leaving.end(future, wait=True)
+
+
+def test_a_gateway_that_has_no_more_sandboxes_says_what_to_do(gate: Make, tmp_path: Path) -> None:
+    made = gate()
+    made.gateway.settings = replace(made.gateway.settings, sandboxes=2)
+    sessions = []
+    for number in range(3):
+        folder = tmp_path / f"folder-{number}"
+        folder.mkdir()
+        workspace = {"path": str(folder)}
+        sessions.append(
+            made.open("list_files", workspace=workspace, grants=["files"], new_domain=True)
+        )
+    for session in sessions[:2]:
+        session.ok("list_files")
+    refused = sessions[2].call("list_files")
+    assert not refused.ok
+    assert "may run 2 sandboxes" in refused.text
+    assert "TRILEMMA_SANDBOXES" in refused.text
+    sessions[0].close()
+    sessions[2].ok("list_files")
 
 
 def test_a_session_that_ends_while_its_folder_is_being_shown(
