@@ -29,7 +29,6 @@ from trilemma.sandbox.base import (
 )
 from trilemma.sandbox.carried.volume import Volume
 from trilemma.sandbox.docker import DockerBackend
-from trilemma.sandbox.dockersandbox import Sandbox
 from trilemma.sandbox.engine import Engine
 from trilemma.sandbox.leftovers import remove_directory
 from trilemma.sandbox.limits import Limits
