@@ -18,8 +18,12 @@ EXTENSIONS = (
     *("_uuid", "_zoneinfo", "mmap"),
 )
 
-# Importing one of these does something, such as opening a browser.
-_EFFECTS = frozenset({"antigravity", "this", "idlelib", "turtledemo", "turtle", "__main__", "test"})
+# Importing one of these does something, such as opening a browser, reading the image's settings
+# for terminals, or (a ``__main__`` of whatever package) running a program: that of unittest runs
+# every ``test*.py`` that lies about.
+_EFFECTS = frozenset(
+    {"antigravity", "this", "idlelib", "turtledemo", "turtle", "__main__", "test"}
+) | {"readline", "rlcompleter"}
 
 
 def preload(settings: Settings) -> list[str]:
@@ -46,10 +50,10 @@ def _preload_modules(settings: Settings) -> list[str]:
 
 def _import(name: str) -> bool:
     """Import a module that a shipped tool names. Only the standard library is found."""
-    if name.partition(".")[0] in _EFFECTS:
+    if not _EFFECTS.isdisjoint(name.split(".")):
         return False
     try:
         importlib.import_module(name)
-    except Exception:
+    except (Exception, SystemExit):
         return False
     return True
