@@ -53,6 +53,7 @@ class Boxes:
     """A backend that counts."""
 
     late = False
+    no_slots = False
 
     def __init__(self) -> None:
         self.made: list[Box] = []
@@ -64,6 +65,8 @@ class Boxes:
         self.gate.wait(10)
         if self.fail:
             raise EngineMissing("no engine")
+        if self.no_slots and spec.mount is not None and spec.mount.awaited:
+            raise SandboxError("the kernel refuses a slot")
         box = Box(spec)
         self.made.append(box)
         return box
@@ -261,6 +264,15 @@ def test_a_blank_that_is_refused_is_said_and_never_used(pool: Pool, boxes: Boxes
         pool.lease(spec("a", mount="/v"))
     assert boxes.made[0].lost
     assert pool.lease(spec("a", mount="/v")) is not boxes.made[0]
+
+
+def test_where_a_blank_cannot_be_made_the_sandbox_is_made_when_it_is_asked_for(
+    pool: Pool, boxes: Boxes
+) -> None:
+    boxes.late = boxes.no_slots = True
+    asked = spec("a", mount="/v")
+    pool.stock(asked)
+    assert pool.lease(asked).spec == asked
 
 
 def test_a_blank_that_died_while_it_stood_there_is_replaced(pool: Pool, boxes: Boxes) -> None:
