@@ -42,7 +42,8 @@ class Carrier:
             SandboxError: it cannot be made, or could do more than it should.
         """
         limits = Limits(memory=size + _ITS_OWN, file_size=size, output=_OUTPUT)
-        self._size = size
+        self.size = size
+        self._left = 0
         self._numbers = itertools.count(1)
         self._sandbox: Sandbox = backend.create(
             SandboxSpec(
@@ -93,8 +94,10 @@ class Carrier:
         Reading raises ``Vanished`` where the file is gone by then.
 
         Raises:
-            SandboxError: the carrier is gone.
+            SandboxError: the carrier is gone, or the files are more than can lie there.
         """
+        # What is written while this reads may come twice.
+        self._left = 2 * self.size
         batch: list[tuple[str, Node]] = []
         room = PIECE
         for path, node in wanted:
@@ -116,10 +119,11 @@ class Carrier:
         while piece is not None:
             yield piece
             offset += len(piece)
+            self._left -= len(piece)
+            if self._left < 0:
+                raise SandboxError("what the workspace holds is larger than it can be")
             if len(piece) < length:
                 return
-            if offset > self._size:
-                raise SandboxError(f"{path!r} is larger than its workspace")
             length = PIECE
             (piece,) = self._pieces([(path, offset, length)])
         raise Vanished(path)

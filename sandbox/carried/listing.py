@@ -26,6 +26,8 @@ class Listing:
     nodes: dict[str, Node] = field(default_factory=dict)
     last: str = ""
     """The last path so far, as the wire has it."""
+    room: int = 32 * 1024 * 1024
+    """Characters of names and links that are still taken: they are all held in memory."""
     full: bool = False
     """Whether all of it is here."""
 
@@ -58,6 +60,9 @@ class Listing:
             raise SandboxError(
                 f"the workspace holds more than {MAX_ENTRIES} entries, which is too many to carry"
             )
+        self.room -= len(row[0]) + len(row[7])
+        if self.room < 0:
+            raise SandboxError("the names in the workspace are too long to carry all of them")
         self.nodes[path] = node
         self.last = row[0]
 

@@ -18,6 +18,8 @@ from .tree import MAX_ENTRIES, Kind, Node, Tree, above, merged, read_tree, wire
 from .upper import Upper
 
 _PAGE = 4096
+_SPARE_ENTRIES = 1000
+"""For what the agent makes, and the volume itself."""
 _TICK = 50_000_000
 """Nanoseconds in which a file may change twice without a new time. Kernels need a tenth of it."""
 
@@ -82,12 +84,14 @@ class Packing:
         """
         listing = self._carrier.listing()
         now = listing.nodes
-        lost = {path: _LOST[node.kind] for path, node in now.items() if node.kind in _LOST}
+        lost = dict(self._lost(now))
         owner = sandbox_owner(self._folder.uid, self._folder.gid)
         try:
             with Upper(self._layer, owner, self._folder.mode) as upper:
-                self._clear(upper, now)
-                self._write(upper, now)
+                for path in upper.paths():
+                    if path not in now or path in lost:
+                        upper.remove(path)
+                self._write(upper, {p: n for p, n in now.items() if p not in lost})
                 folders = {p: n.mode for p, n in now.items() if n.kind is Kind.FOLDER}
                 upper.set_modes(folders)
             Record(self._gone(now), lost).save(self._layer)
@@ -103,12 +107,17 @@ class Packing:
             if node.changed < recent or self._known.get(path) == node
         }
 
-    def _clear(self, upper: Upper, now: dict[str, Node]) -> None:
-        """Take out of the layer what is not there any more."""
-        for path in upper.paths():
-            node = now.get(path)
-            if node is None or node.kind in _LOST:
-                upper.remove(path)
+    def _lost(self, now: dict[str, Node]) -> Iterator[tuple[str, str]]:
+        """What cannot be brought back, and why."""
+        room = self._carrier.size
+        for path, node in now.items():
+            room -= node.size
+            if node.kind in _LOST:
+                yield path, _LOST[node.kind]
+            elif room < 0 < node.size:
+                # Only holes make files larger than the memory that they lie in.
+                yield path, "the files are larger than the workspace; holes in them count"
+                room += node.size
 
     def _write(self, upper: Upper, now: dict[str, Node]) -> None:
         """Put in what is new or different, folders first."""
@@ -151,11 +160,12 @@ def _opened(folder: Folder, layer: Path) -> Iterator[tuple[int, int | None]]:
 
 def _check_size(folder: Folder, nodes: dict[str, Node], size: int) -> None:
     total = sum(-(-node.size // _PAGE) * _PAGE for node in nodes.values())
-    if total > size or len(nodes) > MAX_ENTRIES:
+    most = MAX_ENTRIES - _SPARE_ENTRIES
+    if total > size or len(nodes) > most:
         raise WorkspaceError(
             f"workspace {str(folder.path)!r} has to be carried into its sandbox and is too large: "
-            f"{total >> 20} MiB in {len(nodes)} entries, and {size >> 20} MiB in {MAX_ENTRIES} "
-            "fit; raise TRILEMMA_CARRIED_MB, or name a smaller folder"
+            f"{total >> 20} MiB in {len(nodes)} entries, and {size >> 20} MiB in {most} fit; "
+            "raise TRILEMMA_CARRIED_MB, or name a smaller folder"
         )
 
 

@@ -16,6 +16,7 @@ from trilemma.sandbox.carried import listing as listings
 from trilemma.sandbox.carried.carrier import Carrier
 from trilemma.sandbox.carried.listing import Listing
 from trilemma.sandbox.carried.packing import Packing
+from trilemma.sandbox.carried.record import Record
 from trilemma.sandbox.carried.tree import Kind
 from trilemma.sandbox.folder import Folder
 from trilemma.sandbox.spec import Mount, SandboxSpec
@@ -124,6 +125,13 @@ def test_what_is_taken_lies_in_folders_that_were_named(rows: list[Any]) -> None:
             assert listing.nodes["/".join(parts[:n])].kind is Kind.FOLDER
 
 
+ENDLESS = object()
+
+
+def zeros(length: int) -> str:
+    return base64.b64encode(bytes(length)).decode()
+
+
 class Liar:
     """Both ends of a carrier that says what it likes."""
 
@@ -141,7 +149,9 @@ class Liar:
                 first, self._first = self._first, False
                 return CallResult(page() if first else page(*self._rows))
             case CarryEntry("get"):
-                return CallResult([self._piece for _ in call.arguments["pieces"]])
+                asked = [length for _, _, length in call.arguments["pieces"]]
+                endless = self._piece is ENDLESS
+                return CallResult([zeros(n) if endless else self._piece for n in asked])
         return CallResult()
 
 
@@ -176,9 +186,24 @@ def test_a_hostile_piece_is_refused(lie: Callable[..., Path], piece: Any) -> Non
 
 
 def test_a_file_without_an_end_is_refused(lie: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(SandboxError, match="larger than its workspace"):
-        lie([row("x", size=1 << 40)], b"x" * 4 * 1024 * 1024)
+    with pytest.raises(SandboxError, match="larger than it can be"):
+        lie([row("x")], ENDLESS)
     assert not (tmp_path / "layer-1/upper/x").exists()
+
+
+def test_files_larger_than_where_they_lie_are_left_out_and_said(
+    lie: Callable[..., Path], tmp_path: Path
+) -> None:
+    upper = lie([row("a"), row("b", size=1 << 40), row("c")])
+    assert sorted(os.listdir(upper)) == ["a", "c"]
+    (why,) = Record.load(tmp_path / "layer-1").lost.values()
+    assert "holes in them count" in why
+
+
+def test_names_are_taken_as_long_as_there_is_room() -> None:
+    rows = [row(f"{number:06}" + "x" * 240, "link", target="y" * 4000) for number in range(9000)]
+    with pytest.raises(SandboxError, match="too long to carry"):
+        Listing().add(page(*rows))
 
 
 def test_a_file_that_is_gone_is_left_out(lie: Callable[..., Path]) -> None:
