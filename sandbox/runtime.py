@@ -162,10 +162,10 @@ def _private_directory(path: Path) -> None:
 def _machine() -> str:
     """Eight digits that stay over a reboot; machines made from one image differ in their names."""
     try:
-        number = Path("/etc/machine-id").read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        number = ""
-    return hashlib.sha256(f"{number} {os.uname().nodename}".encode()).hexdigest()[:8]
+        number = Path("/etc/machine-id").read_bytes().strip()
+    except OSError:
+        number = b""
+    return hashlib.sha256(number + os.fsencode(os.uname().nodename)).hexdigest()[:8]
 
 
 def _boot() -> str:
