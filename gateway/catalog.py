@@ -1,5 +1,6 @@
 """From an agent's list of tools to definitions: built in, command line, Python functions."""
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,6 +19,9 @@ from .tools import ToolDefinition
 DescribeModule = Callable[[ToolModule], list[dict[str, Any]]]
 """Imports a tool file inside a sandbox and lists its tools as plain data."""
 
+_builtins = functools.cache(builtins)
+"""What this process offers: their sources are read once."""
+
 MAX_MODULE_BYTES = 1024 * 1024
 MAX_MODULE_TOOLS = 256
 
@@ -31,7 +35,7 @@ def definitions(spec: AgentSpec, describe: DescribeModule) -> tuple[ToolDefiniti
     found: dict[str, ToolDefinition] = {}
     for item in spec.tools:
         for tool in _definitions(item, spec, describe):
-            if tool.name in builtins() and not isinstance(tool.runner, BuiltinEntry):
+            if tool.name in _builtins() and not isinstance(tool.runner, BuiltinEntry):
                 raise SpecError(f"{tool.name!r} is the name of a built-in tool; choose another")
             if tool.name in found:
                 raise SpecError(f"agent {spec.name!r} has two tools named {tool.name!r}")
@@ -63,7 +67,7 @@ def _definitions(
 
 
 def _builtin(name: str) -> ToolDefinition:
-    known_tools = builtins()
+    known_tools = _builtins()
     builtin = known_tools.get(name)
     if builtin is None:
         known = ", ".join(sorted(known_tools))
