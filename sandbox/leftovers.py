@@ -8,7 +8,7 @@ from pathlib import Path
 from trilemma.errors import EngineMissing, SandboxError
 
 from .container import LABEL
-from .engine import Engine
+from .engine import Engine, Inspect
 from .mounts import mounted_below, unmount
 from .runtime import alive, default_root, runtime_dirs
 
@@ -23,10 +23,16 @@ def remove_containers(engine: Engine, instance: str) -> int:
     found = engine.containers(label)
     for container in found:
         engine.remove(str(container["Id"]))
-    volumes = engine.volumes(label)
-    for volume in volumes:
+    return len(found) + sum(_removed(engine, volume) for volume in engine.volumes(label))
+
+
+def _removed(engine: Engine, volume: Inspect) -> bool:
+    """Remove a volume; False where a container still has it, on its way out or not ours."""
+    try:
         engine.remove_volume(str(volume["Name"]))
-    return len(found) + len(volumes)
+    except SandboxError:
+        return False
+    return True
 
 
 def remove_until_quiet(

@@ -5,20 +5,18 @@ upper folder was written by an agent, so nothing in it is followed.
 """
 
 import os
-import stat
 from contextlib import ExitStack
 from pathlib import PurePosixPath
 
 from ...sandbox.beneath import directory, open_beneath
 from ...sandbox.carried.record import Record
+from ...sandbox.carried.tree import is_opaque, is_whiteout
 from ...sandbox.folder import Folder
 from .attention import runs_by_itself
 from .changes import Change, Changes, Entry, Kind, Refused, printable
 from .layers import Layer
 from .look import SpecialFile, look
 from .mark import FILE as MARK_FILE
-
-_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 
 
 def diff(layer: Layer, folder: Folder) -> Changes:
@@ -67,7 +65,7 @@ class _Reader:
                         path = f"{parent}/{name}" if parent else name
                         if self._entry(upper, path, os.lstat(name, dir_fd=opened)):
                             waiting.append(path)
-                    if _is_opaque(opened) and parent:
+                    if is_opaque(opened) and parent:
                         self._gone_below(parent, keep=set(names))
             except OSError as error:
                 self._refuse(parent, f"it cannot be read: {error.strerror}")
@@ -97,7 +95,7 @@ class _Reader:
             return False
         try:
             old = look(self._base, path)
-            if _is_whiteout(found):
+            if is_whiteout(found):
                 self._gone(path, old)
                 return False
             new = look(upper, path)
@@ -178,20 +176,6 @@ class _Reader:
 
     def _refuse(self, path: str, why: str) -> None:
         self.refused.append(Refused(path, why))
-
-
-def _is_whiteout(found: os.stat_result) -> bool:
-    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
-
-
-def _is_opaque(directory: int) -> bool:
-    for name in _OPAQUE:
-        try:
-            if os.getxattr(directory, name) == b"y":
-                return True
-        except OSError:
-            continue
-    return False
 
 
 def _leaves(path: str, target: str) -> bool:

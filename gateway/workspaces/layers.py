@@ -1,7 +1,8 @@
 """Layers: where a session's changes to a folder wait until a person applies or discards them.
 
 On disk: ``<state>/layers/<id>/`` with ``meta.json``, ``lock``, ``upper`` (the changes, in the
-overlay file system's own form) and ``work``. Only ``upper`` is ever seen by a sandbox.
+overlay file system's own form), ``work``, and ``carried.json`` where a session's folder was carried
+(what it deleted). Only ``upper`` is ever seen by a sandbox.
 """
 
 import json

@@ -28,6 +28,8 @@ _ITS_OWN = 192 * _MIB
 """Memory of the carrier itself. What it writes to the volume counts as its memory as well."""
 _SECONDS = 120.0
 _PER_ROW = 64
+_PER_LETTER = 8
+"""Of a path, at most, as it travels."""
 
 Row = list[Any]
 
@@ -102,7 +104,7 @@ class Carrier:
         room = PIECE
         for path, node in wanted:
             batch.append((path, node))
-            room -= node.size + _PER_ROW
+            room -= node.size + _PER_ROW + _PER_LETTER * len(path)
             if room < 0:
                 yield from self._batch(batch)
                 batch, room = [], PIECE

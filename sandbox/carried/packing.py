@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trilemma.errors import WorkspaceError
 
-from ..beneath import open_beneath
+from ..beneath import directory, open_beneath
 from ..folder import Folder
 from ..idmap import sandbox_owner
 from .carrier import PIECE, Carrier, Row, Vanished
@@ -59,7 +59,7 @@ class Packing:
         """
         with _opened(self._folder, self._layer) as (base, upper):
             self._base = read_tree(base)
-            changes = read_tree(upper) if upper is not None else Tree()
+            changes = _own_tree(upper) if upper is not None else Tree()
             shown = merged(self._base, changes, Record.load(self._layer).gone)
             sources = {
                 path: (upper if own and upper is not None else base) for path, own in shown.items()
@@ -84,9 +84,12 @@ class Packing:
         """
         listing = self._carrier.listing()
         now = listing.nodes
-        lost = dict(self._lost(now))
+        lost, gone = dict(self._lost(now)), self._gone(now)
         owner = sandbox_owner(self._folder.uid, self._folder.gid)
         try:
+            # First of all: where this is cut short, no deletion is undone.
+            before = Record.load(self._layer).gone
+            Record(tuple(sorted({*before, *gone})), lost).save(self._layer)
             with Upper(self._layer, owner, self._folder.mode) as upper:
                 for path in upper.paths():
                     if path not in now or path in lost:
@@ -94,11 +97,9 @@ class Packing:
                 self._write(upper, {p: n for p, n in now.items() if p not in lost})
                 folders = {p: n.mode for p, n in now.items() if n.kind is Kind.FOLDER}
                 upper.set_modes(folders)
-            Record(self._gone(now), lost).save(self._layer)
-        except OSError as error:
-            raise WorkspaceError(
-                f"layer {self._layer.name!r} cannot be written: {error.strerror}"
-            ) from None
+            Record(gone, lost).save(self._layer)
+        except (OSError, RecursionError) as error:
+            raise WorkspaceError(f"layer {self._layer.name!r} cannot be written: {error}") from None
         # What changed a moment ago may change again without a new time: it is fetched again.
         recent = listing.clock - _TICK
         self._known = {
@@ -142,6 +143,20 @@ class Packing:
 
         missing = (path for path in self._base.nodes if path not in now)
         return tuple(sorted(path for path in missing if stands(above(path))))
+
+
+def _own_tree(upper: int) -> Tree:
+    """What a layer holds, also where an agent took this user's rights to some of it away."""
+    tree = read_tree(upper)
+    while tree.unread:
+        for path in tree.unread:
+            with directory(upper, above(path)) as parent:
+                name = path.rpartition("/")[2]
+                mode = os.lstat(name, dir_fd=parent).st_mode
+                needed = 0o700 if stat.S_ISDIR(mode) else 0o400
+                os.chmod(name, mode & 0o777 | needed, dir_fd=parent)
+        tree = read_tree(upper)
+    return tree
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def read_tree(root: int) -> Tree:
 
 def _look(tree: Tree, parent: str, opened: int) -> list[str]:
     """Note what one folder holds; the folders in it are still to be entered."""
-    if parent and _is_opaque(opened):
+    if parent and is_opaque(opened):
         tree.opaque.add(parent)
     paths = [(name, f"{parent}/{name}" if parent else name) for name in os.listdir(opened)]
     return [path for name, path in paths if _note(tree, path, opened, name)]
@@ -96,7 +96,7 @@ def _note(tree: Tree, path: str, parent: int, name: str) -> bool:
     except FileNotFoundError:
         return False
     node = _node(found, target)
-    if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
+    if is_whiteout(found):
         tree.gone.append(path)
     elif node.kind is Kind.SPECIAL:
         tree.hidden.append(path)
@@ -118,7 +118,13 @@ def _node(found: os.stat_result, target: str) -> Node:
     return Node(Kind.SPECIAL)
 
 
-def _is_opaque(directory: int) -> bool:
+def is_whiteout(found: os.stat_result) -> bool:
+    """Whether this is how an overlay says that an entry is deleted."""
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+
+
+def is_opaque(directory: int) -> bool:
+    """Whether an overlay's folder hides everything that the folder below has there."""
     for name in _OPAQUE:
         try:
             if os.getxattr(directory, name) == b"y":
