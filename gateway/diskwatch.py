@@ -9,8 +9,9 @@ from pathlib import Path
 from .workspaces.layers import Layer
 
 _MIB = 1024 * 1024
-_SCARCE = 128 * _MIB
-"""Where no more than this is free, what is left is kept for the ledger and for everybody else."""
+_SCARCE, _SHARE_KEPT = 128 * _MIB, 20
+"""Where no more than this is free, or a twentieth of a small disk, what is left is kept for the
+ledger and for everybody else."""
 _PAUSE = 1.0
 """Seconds between two looks."""
 _SHARE = 4
@@ -44,8 +45,7 @@ class DiskWatch:
                 f"{self._limit // _MIB} MiB; delete files with a new run, apply or discard layer "
                 f"{self._layer.id!r}, or raise sandbox.layer_mb"
             )
-        free = os.statvfs(self._place)
-        if free.f_bavail * free.f_frsize < _SCARCE:
+        if _scarce(self._place):
             return "the disk is nearly full: nothing may be written until there is room on it"
         return None
 
@@ -91,3 +91,10 @@ class DiskWatch:
             self._killed |= dict.fromkeys(self._calls, f"the call was ended: {full}")
         for kill in kills:
             kill()
+
+
+def _scarce(place: Path) -> bool:
+    """Whether the disk is nearly full."""
+    disk = os.statvfs(place)
+    free, whole = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    return free < min(_SCARCE, whole // _SHARE_KEPT)

@@ -28,7 +28,8 @@ from .session import LocalSession
 from .settings import Settings
 from .stops import StopWatch
 
-_CALLS_AT_ONCE = 64
+_CALLS_AT_ONCE = 512
+"""Of all sessions together. A thread that waits for its sandbox costs next to nothing."""
 
 
 class LocalGateway:

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from ..inference.messages import FunctionTool, Message, Reply, ToolCall
 from ..subagents.outcome import ToolOutcome
+from .callqueue import CallQueue
 from .calls import Calls, call_id
 from .dispatch import KILL_AGAIN, Dispatch
 from .enforcement import Actor, Enforcement
@@ -15,6 +17,9 @@ from .ledger.events import Event, Kind
 from .models import ModelCalls
 from .stopping import Stopping
 from .workspaces.opened import OpenWorkspace
+
+_CALLS_AT_ONCE = 16
+"""Further calls of a session wait until one of them has ended."""
 
 
 class LocalSession:
@@ -41,7 +46,7 @@ class LocalSession:
         self._calls = calls
         self._models = models
         self._dispatch = dispatch
-        self._workers = workers
+        self._queue: CallQueue[ToolOutcome] = CallQueue(workers, _CALLS_AT_ONCE)
         self._release = release
         self._closed = False
 
@@ -88,8 +93,7 @@ class LocalSession:
 
     async def _call_tool(self, call: ToolCall) -> ToolOutcome:
         name = call_id()
-        loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(self._workers, self._calls.call, call, name)
+        running = asyncio.wrap_future(self._queue.submit(partial(self._calls.call, call, name)))
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:

@@ -25,4 +25,4 @@ class Limits:
     """Gateway. The call and everything it started are killed; it ends with ``timeout``."""
     layer: int = 1024 * 1024 * 1024
     """Gateway, beside the calls, once a second. Over it, calls that write are killed and refused;
-    so they are where the disk has less than 128 MiB left. A file counts as 4 KiB at least."""
+    so they are where the disk is nearly full. A file counts as 4 KiB at least."""

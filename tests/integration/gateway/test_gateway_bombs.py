@@ -1,14 +1,21 @@
 """What a session does to the disk, or a server to a session, ends: with a result that says why."""
 
+import asyncio
 import gzip
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.gateway.wreck import eventually
+
+from trilemma.errors import TrilemmaError
+from trilemma.gateway.ledger.events import Kind
+from trilemma.inference.messages import ToolCall
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
 
@@ -56,6 +63,31 @@ def test_sabotage_without_the_watch_the_same_call_goes_on(
     few = LARGE.replace("10_000", "64") + "import time; time.sleep(1.5)"
     assert session.call("run_code", language="python", code=few).ok
     assert disk(session.upper) >= 64 * MIB
+
+
+def test_very_many_calls_of_one_session_hold_up_no_other(gate: Make) -> None:
+    made = gate()
+    greedy = made.open("run_code", grants=["code"], new_domain=True)
+    other = made.open("list_files", grants=["files"], files=True, new_domain=True)
+    other.ok("list_files")
+
+    async def flood() -> None:
+        sleep = ToolCall("c", "run_code", '{"language": "shell", "code": "sleep 60"}')
+        await asyncio.gather(*(greedy.session.call_tool(sleep) for _ in range(600)))
+
+    flooding = threading.Thread(target=lambda: asyncio.run(ended(flood())))
+    flooding.start()
+    try:
+        eventually(lambda: len(made.events(Kind.CALL_RESERVED)) > 8, "nothing begins")
+        assert other.call("list_files").ok
+    finally:
+        greedy.close()
+        flooding.join()
+
+
+async def ended(work: Any) -> None:
+    with suppress(TrilemmaError):
+        await work
 
 
 class Stream(BaseHTTPRequestHandler):
