@@ -94,7 +94,10 @@ class DiskWatch:
 
 
 def _scarce(place: Path) -> bool:
-    """Whether the disk is nearly full."""
-    disk = os.statvfs(place)
+    """Whether the disk is nearly full. Where nothing lies any more, nothing is written either."""
+    try:
+        disk = os.statvfs(place)
+    except FileNotFoundError:
+        return False
     free, whole = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
     return free < min(_SCARCE, whole // _SHARE_KEPT)

@@ -49,7 +49,9 @@ def test_many_empty_files_count_as_well(layer: Layer) -> None:
 def test_a_layer_that_was_discarded_limits_nothing(layer: Layer) -> None:
     watch = DiskWatch(layer.place, layer, 0)
     layer.upper.rmdir()
+    layer.place.rmdir()
     assert watch.measure() == 0
+    assert watch.refusal() is None
 
 
 @pytest.mark.root
