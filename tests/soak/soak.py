@@ -83,21 +83,21 @@ class Season:
 
     def sessions(self) -> int:
         """Sessions that the ledger knows of."""
-        if not self.wreck.settings.ledger.exists():
+        if not self._path.exists():
             return 0
-        with Ledger.open(self.wreck.settings.ledger) as ledger:
-            return sum(1 for _ in ledger.events(kind=Kind.SESSION_OPENED))
+        with Ledger.open(self._path) as ledger:
+            return _sessions(ledger)
 
     def _wait(self, gateway: int) -> None:
         """For a moment that is drawn by lot: from the very start to some sessions later."""
-        enough = self.sessions() + self.dice.choice(LATER)
-
-        def reached() -> bool:
-            assert state_of(gateway) not in "XZ", "the gateway ended by itself"
-            return self.sessions() >= enough
-
-        eventually(reached, "no sessions", 120)
+        later = self.dice.choice(LATER)
+        if later:
+            eventually(self._path.exists, "no ledger", 120)
+            with Ledger.open(self._path) as ledger:
+                enough = _sessions(ledger) + later
+                eventually(lambda: _sessions(ledger) >= enough, "no sessions", 120)
         time.sleep(self.dice.uniform(0, 0.7))
+        assert state_of(gateway) not in "XZ", "the gateway ended by itself"
 
     def _kill(self, gateway: int) -> None:
         children, instances = hold_still(gateway, self._runtime)
@@ -161,9 +161,18 @@ class Season:
         return [path.name for path in self._runtime.iterdir()] if self._runtime.exists() else []
 
     @property
+    def _path(self) -> Path:
+        path: Path = self.wreck.settings.ledger
+        return path
+
+    @property
     def _runtime(self) -> Path:
         runtime: Path = self.wreck.settings.runtime
         return runtime
+
+
+def _sessions(ledger: Ledger) -> int:
+    return sum(1 for _ in ledger.events(kind=Kind.SESSION_OPENED))
 
 
 @contextmanager

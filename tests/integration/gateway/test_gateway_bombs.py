@@ -65,6 +65,23 @@ def test_sabotage_without_the_watch_the_same_call_goes_on(
     assert disk(session.upper) >= 64 * MIB
 
 
+MEMORY = (
+    "import os, time\n"
+    "for _ in range(12):\n"
+    "  if os.fork() == 0:\n"
+    "    x = bytearray(12 << 20); x[::4096] = bytes(3 << 10); time.sleep(2); os._exit(0)\n"
+    "print(sum(os.wait()[1] == 9 for _ in range(12)), 'killed')\n"
+)
+
+
+def test_a_session_goes_on_whoever_the_kernel_kills_for_its_memory(gate: Make) -> None:
+    session = gate().open("run_code", grants=["code"], sandbox={"memory_mb": 64})
+    outcome = session.call("run_code", language="python", code=MEMORY)
+    # Where it was the tool host, the call is lost and the next one gets a new sandbox.
+    assert "0 killed" not in outcome.text.splitlines()
+    assert session.ok("run_code", language="python", code="print(6 * 7)").strip() == "42"
+
+
 def test_very_many_calls_of_one_session_hold_up_no_other(gate: Make) -> None:
     made = gate()
     greedy = made.open("run_code", grants=["code"], new_domain=True)
