@@ -15,6 +15,7 @@ import docker
 import pytest
 
 from trilemma.errors import EngineMissing, SandboxError, SpecError
+from trilemma.sandbox.container import ENTRYPOINT, HOST_TREE
 from trilemma.sandbox.images import Kind, audit, ensure, find, with_packages
 from trilemma.sandbox.images.dockerfile import build_with_engine, kind_plan
 from trilemma.sandbox.images.engine import ImageEngine
@@ -24,7 +25,8 @@ from trilemma.sandbox.images.wheels import fetch, resolve
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine")]
 
-PYTHON = "/usr/bin/python3.11"
+START = ENTRYPOINT[:-1]
+"""The interpreter that the base image holds."""
 BOTH: tuple[Kind, ...] = ("base", "code")
 
 
@@ -76,9 +78,9 @@ def planted(api: docker.APIClient) -> Iterator[ImageId]:
 def test_the_base_image_can_execute_one_interpreter_and_nothing_else(base_image: str) -> None:
     found = audit(ImageId(base_image))
     loader = next(path for path in found.programs if "/ld-linux" in path)
-    assert found.programs == (PYTHON, loader)
+    assert found.programs == (f"{HOST_TREE}/usr/bin/python3.11", loader)
     assert run_in(base_image, "sh", "-c", "true").returncode == 127
-    assert run_in(base_image, PYTHON, "-I", "-c", "pass").returncode == 0
+    assert run_in(base_image, *START, "-c", "pass").returncode == 0
 
 
 @pytest.mark.parametrize("kind", BOTH)
@@ -106,7 +108,7 @@ print(json.dumps([missing, "sitecustomize" in sys.modules, sys.flags.isolated]))
 """
     wanted = ["asyncio", "bz2", "ctypes", "curses", "decimal", "email", "hashlib", "html.parser"]
     wanted += ["lzma", "multiprocessing", "readline", "sqlite3", "ssl", "uuid", "zlib", "zoneinfo"]
-    done = run_in(base_image, PYTHON, "-I", "-B", "-c", code, stdin=json.dumps(wanted))
+    done = run_in(base_image, *START, "-c", code, stdin=json.dumps(wanted))
     assert json.loads(done.stdout) == [[], False, 1], done.stderr
 
 
