@@ -8,15 +8,18 @@ very sandbox, where it may tunnel.
 import os
 import socket
 import threading
+import time
 from pathlib import Path
 
 from .toolhost.stream import Stream
 from .toolhost.switchboard import Bytes, Switchboard
 from .toolhost.wire import (
+    ALIVE,
     DATA,
     MOST_PASSED,
     OPEN,
     PASS,
+    SIGN,
     Message,
     WireError,
     pack_passed,
@@ -35,6 +38,12 @@ class Outside(Switchboard):
         super().__init__(line, control)
         self._exchange = exchange
         self._next = 2
+        self._sign = time.monotonic() + SIGN
+
+    def _look_at_the_clock(self, now: float) -> None:
+        if now >= self._sign:
+            self._sign = now + SIGN
+            self._say(ALIVE, self._control)
 
     def _take(self, stream: Stream) -> None:
         if stream is not self._control:

@@ -10,6 +10,7 @@ import os
 import select
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -17,7 +18,7 @@ from . import kernel, lock
 from .stream import Piece
 from .switchboard import Bytes, Pipes, Switchboard
 from .tunnel import INSIDE_SOCKET
-from .wire import CONTROL, OPEN, PASS, Message, WireError, unpack_passed
+from .wire import ALIVE, CONTROL, OPEN, PASS, SILENCE, Message, WireError, unpack_passed
 
 MODE = "stdio"
 """The first argument of a process 1 that is this one. Exec and egress follow."""
@@ -37,6 +38,16 @@ class Inside(Switchboard):
         self._host = host
         self._listener = listener
         self._next = 1
+        self._heard = time.monotonic()
+
+    def _look_at_the_clock(self, now: float) -> None:
+        if now - self._heard > SILENCE:
+            raise WireError("the gateway says nothing any more")
+
+    def _do(self, message: Message) -> None:
+        self._heard = time.monotonic()
+        if message.kind != ALIVE:
+            super()._do(message)
 
     def _arrange_more(self, wanted: dict[int, int]) -> None:
         wanted[self._host] = select.POLLIN

@@ -11,6 +11,7 @@ everything ends.
 import os
 import select
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -21,6 +22,7 @@ from .wire import (
     CREDIT,
     DATA,
     END,
+    SIGN,
     STOP,
     Message,
     Unpacker,
@@ -87,7 +89,7 @@ class Switchboard:
 
     def _round(self) -> None:
         self._arrange()
-        ready = self._poll.poll(0 if self._unread else None)
+        ready = self._poll.poll(0 if self._unread else 1000 * SIGN)
         if self._unread:
             self._hear(select.POLLIN)
         for fd, events in ready:
@@ -95,6 +97,7 @@ class Switchboard:
                 return
             if (callback := self._callbacks.get(fd)) is not None:
                 callback(events)
+        self._look_at_the_clock(time.monotonic())
         if self._out:
             del self._out[: self._line.write(bytes(self._out))]
         if len(self._out) > _TOO_FULL:
@@ -124,6 +127,9 @@ class Switchboard:
 
     def _arrange_more(self, wanted: dict[int, int]) -> None:
         """What else this half waits for."""
+
+    def _look_at_the_clock(self, now: float) -> None:
+        """What this half does from time to time."""
 
     def _attending(self, stream: Stream) -> Callable[[int], None]:
         def attend(events: int) -> None:

@@ -19,11 +19,19 @@ END = 5
 """No more bytes will follow on this stream. Once from each side."""
 STOP = 6
 """No more bytes are taken on this stream: nobody reads them."""
+ALIVE = 7
+"""Nothing but a sign of life, from outside."""
 
 MOST = 32 * 1024
 """Bytes of one message, without its head."""
 WINDOW = 256 * 1024
 """Bytes of one stream that may be on their way or waiting to be read."""
+
+SIGN = 20.0
+"""Seconds between two signs of life."""
+SILENCE = 120.0
+"""Seconds after which a gateway that says nothing counts as gone: the network may have parted them,
+and nothing else would end the sandbox."""
 
 CONTROL = 0
 """The stream that is always there: it leads to the tool host."""
@@ -32,8 +40,8 @@ MOST_PASSED = 8
 
 _HEAD = struct.Struct(">BIH")
 _NUMBER = struct.Struct(">I")
-_KINDS = frozenset((DATA, PASS, OPEN, CREDIT, END, STOP))
-_EMPTY = frozenset((OPEN, END, STOP))
+_KINDS = frozenset((DATA, PASS, OPEN, CREDIT, END, STOP, ALIVE))
+_EMPTY = frozenset((OPEN, END, STOP, ALIVE))
 
 
 class WireError(ValueError):

@@ -18,6 +18,7 @@ from trilemma.sandbox.toolhost.frames import receive_fds
 from trilemma.sandbox.toolhost.stdio import Inside
 from trilemma.sandbox.toolhost.switchboard import Pipes, Switchboard
 from trilemma.sandbox.toolhost.wire import (
+    ALIVE,
     CONTROL,
     CREDIT,
     DATA,
@@ -208,6 +209,23 @@ def test_what_is_opened_inside_reaches_this_sandboxs_proxy_alone(tmp_path: Path)
         pair.close()
 
 
+@pytest.mark.parametrize("signs", [True, False])
+def test_a_gateway_that_says_nothing_counts_as_gone(
+    monkeypatch: pytest.MonkeyPatch, signs: bool
+) -> None:
+    """Its signs of life keep a sandbox; the twin is one whose gateway gives none."""
+    for place in ("toolhost.switchboard", "switchboard"):
+        monkeypatch.setattr(f"trilemma.sandbox.{place}.SIGN", 0.02)
+    monkeypatch.setattr("trilemma.sandbox.toolhost.stdio.SILENCE", 0.3)
+    if not signs:
+        monkeypatch.setattr(Outside, "_look_at_the_clock", lambda self, now: None)
+    pair = Pair()
+    ended = bool(select.select([pair.host], [], [], 1.0)[0])
+    pair.close()
+    assert ended is not signs
+    assert bool(pair.boards[1].problem) is not signs
+
+
 class Hostile:
     """One half, and whoever speaks to it instead of the other."""
 
@@ -261,6 +279,7 @@ FORGED = {
     "an end that says something": pack(END, CONTROL, b"x"),
     "an opening by the gateway's number": pack(OPEN, 2),
     "empty data": pack(DATA, CONTROL),
+    "a sign of life that says something": pack(ALIVE, CONTROL, b"x"),
 }
 
 
@@ -323,7 +342,7 @@ def test_noise_never_gets_stuck_and_opens_nothing(pieces: list[bytes], outside: 
 
 MESSAGES = st.builds(
     pack,
-    st.sampled_from((DATA, PASS, OPEN, CREDIT, END, STOP)),
+    st.sampled_from((DATA, PASS, OPEN, CREDIT, END, STOP, ALIVE)),
     st.integers(0, 9),
     st.one_of(st.just(b""), st.binary(max_size=12), st.integers(0, WINDOW).map(pack_credit)),
 )
