@@ -87,9 +87,9 @@ def _ending(row: Row, end: dict[str, str], uid: int) -> str:
 
 
 @pytest.fixture
-def bare(engine: Engine, runtime: RuntimeDir, base_image: str, target: Target) -> Iterator[Bare]:
+def bare(engine: Engine, runtime: RuntimeDir, code_image: str, target: Target) -> Iterator[Bare]:
     api = docker.APIClient(version="auto")
-    yield Bare(api, runtime, base_image, target)
+    yield Bare(api, runtime, code_image, target)
     api.close()
 
 

@@ -93,8 +93,10 @@ def stop_first(argument: str) -> None:
     first = os.getppid()
     os.kill(first, signal.SIGSTOP)
     try:
-        if _status(first)[0] != "T":
-            raise OSError(errno.EPERM, "it goes on")
+        deadline = time.monotonic() + 0.5
+        while _status(first)[0] != "T":
+            if time.monotonic() > deadline:
+                raise OSError(errno.EPERM, "it goes on")
     finally:
         os.kill(first, signal.SIGCONT)
 
