@@ -41,8 +41,19 @@ NO_HIDDEN_MODES = (Rule("openat2", errno.ENOSYS),)
 """It takes its mode from memory, where no filter reads. Our own file tools use it, with a fixed
 mode; what others wrote goes back to openat."""
 
+NOT_PROCESS_1 = (
+    *(
+        Rule(call, tests=(Test(0, _ALL, 1),))
+        for call in ("sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler")
+    ),
+    Rule("prlimit64", tests=(Test(0, _ALL, 1),)),
+    *(Rule(call, tests=(Test(1, _ALL, 1),)) for call in ("setpriority", "ioprio_set")),
+)
+"""It ends calls, and everything ends with it: behind a crowd that pushed it aside it would not."""
+
 ALWAYS = (
     *NO_SET_ID,
+    *NOT_PROCESS_1,
     *map(Rule, ("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise")),
     *map(Rule, ("pidfd_getfd", "kcmp", "userfaultfd", "perf_event_open", "bpf")),
     *map(Rule, ("add_key", "request_key", "keyctl", "unshare", "setns", "modify_ldt", "uselib")),
