@@ -20,6 +20,7 @@ from . import (
     sandbox_life,
     table,
     tool_call,
+    transports,
 )
 from .machine import ROOT, Machine, wait_until_quiet
 from .measure import Finding
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "decision": decision,
     "ledger": ledger,
     "sandbox_life": sandbox_life,
+    "transports": transports,
     "hardening": hardening,
     "crowd": crowd,
     "bombs": bombs,
