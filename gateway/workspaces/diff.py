@@ -18,6 +18,8 @@ from .layers import Layer
 from .look import SpecialFile, look
 from .mark import FILE as MARK_FILE
 
+_MARK = "it is the workspace's identity mark"
+
 
 def diff(layer: Layer, folder: Folder) -> Changes:
     """What applying the layer would do to the folder as it is now.
@@ -80,6 +82,9 @@ class _Reader:
             self._refuse(path, why)
 
     def _deleted(self, path: str) -> None:
+        if path == MARK_FILE:
+            self._refuse(path, _MARK)
+            return
         try:
             self._gone(path, look(self._base, path))
         except SpecialFile:
@@ -91,7 +96,7 @@ class _Reader:
         """Note one entry of the upper folder; True for a directory that is to be entered."""
         self._seen.add(path)
         if path == MARK_FILE:
-            self._refuse(path, "it is the workspace's identity mark")
+            self._refuse(path, _MARK)
             return False
         try:
             old = look(self._base, path)

@@ -8,6 +8,7 @@ text alone.
 
 import base64
 import errno
+import json
 import os
 import stat
 import time
@@ -21,6 +22,8 @@ from .settings import WORKSPACE, Settings
 
 MAX_DEPTH = 128
 """Folders nested deeper are named, and not entered."""
+_LONGEST_FOLDER = 3600
+"""Nor are those with a longer path: what lies in them could not be named."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -104,7 +107,7 @@ def _list(root: int, after: bytes, room: int) -> dict[str, Any]:
     for path, row in _walk(root, b"", 1):
         if path.split(b"/") <= last:
             continue
-        room -= len(path) + len(row[-1]) + 128
+        room -= len(json.dumps(row)) + 1
         if room < 0:
             return {"clock": clock, "rows": rows, "more": True}
         rows.append(row)
@@ -121,7 +124,7 @@ def _walk(folder: int, prefix: bytes, depth: int) -> Iterator[tuple[bytes, Row]]
             continue  # Gone since it was listed.
         is_folder = stat.S_ISDIR(found.st_mode)
         kind = _KINDS.get(stat.S_IFMT(found.st_mode), "special")
-        if is_folder and depth >= MAX_DEPTH:
+        if is_folder and (depth >= MAX_DEPTH or len(path) > _LONGEST_FOLDER):
             kind = "deep"
         yield path, _row(path, kind, found, target)
         if kind == "folder":

@@ -12,6 +12,8 @@ from .wire import MOST, WINDOW, WireError
 
 _RETURN = WINDOW // 4
 """Credit is given back in pieces of this size, so that few messages are about nothing else."""
+_SMALL = 4096
+"""Bytes up to which pieces that wait become one."""
 _NOW = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
 
@@ -74,7 +76,13 @@ class Stream:
         if self.heard_end or not 0 < len(piece.data) <= self._room:
             raise WireError(f"stream {self.number} got more than it takes")
         self._room -= len(piece.data)
-        if not self.deaf:
+        if self.deaf:
+            return
+        last = self._waiting[-1] if self._waiting else None
+        if last and not piece.fds and len(last.data) + len(piece.data) <= _SMALL:
+            # What each costs beside its bytes is in no window.
+            self._waiting[-1] = Piece(last.data + piece.data, last.fds)
+        else:
             self._waiting.append(piece)
 
     def credited(self, amount: int) -> None:

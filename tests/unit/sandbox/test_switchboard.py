@@ -6,6 +6,7 @@ import select
 import socket
 import threading
 import time
+import tracemalloc
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import given, settings, strategies as st
 from trilemma.sandbox.switchboard import Outside
 from trilemma.sandbox.toolhost.frames import receive_fds
 from trilemma.sandbox.toolhost.stdio import Inside
+from trilemma.sandbox.toolhost.stream import Piece, Stream
 from trilemma.sandbox.toolhost.switchboard import Pipes, Switchboard
 from trilemma.sandbox.toolhost.wire import (
     ALIVE,
@@ -313,6 +315,31 @@ def test_more_than_the_window_is_not_taken() -> None:
     pieces = [pack(DATA, CONTROL, bytes(MOST)) for _ in range(WINDOW // MOST * 4)]
     # Nobody reads at the local end, so no credit is given for what its buffer does not hold.
     assert "more than it takes" in verdict(*pieces, outside=True)
+
+
+def held(monkeypatch: pytest.MonkeyPatch, small: int) -> int:
+    """Bytes of memory for each byte that came alone and is not read."""
+    monkeypatch.setattr("trilemma.sandbox.toolhost.stream._SMALL", small)
+    ours, theirs = socket.socketpair()
+    stream = Stream(1, ours)
+    tracemalloc.start()
+    for _ in range(MOST):
+        stream.accept(Piece(bytes(bytearray(b"x"))))
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    stream.close()
+    theirs.close()
+    return taken // MOST
+
+
+def test_a_window_takes_no_more_memory_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert held(monkeypatch, 4096) < 2
+
+
+def test_sabotage_each_of_many_pieces_costs_more_than_it_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert held(monkeypatch, 0) > 50
 
 
 def test_whoever_never_reads_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
