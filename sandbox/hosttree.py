@@ -32,6 +32,7 @@ class HostTree:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._image: ImageId | None = None
         self._name: str | None = None
 
     def volume(self) -> str:
@@ -43,8 +44,11 @@ class HostTree:
 
         """
         with self._lock:
-            if self._name is None:
-                self._name = ready_volume()
+            # The image stays the same for as long as this process does, whatever is installed.
+            self._image = self._image or find("base")
+            if self._image is None:
+                raise ImageMissing("the base image is not there; run: trilemma image build")
+            self._name = self._name or ready_volume(self._image)
             return self._name
 
     def forget(self) -> None:
@@ -53,11 +57,8 @@ class HostTree:
             self._name = None
 
 
-def ready_volume() -> str:
+def ready_volume(image: ImageId) -> str:
     """The name of the complete volume, made if it is not there."""
-    image = find("base")
-    if image is None:
-        raise ImageMissing("the base image is not on this machine; run: trilemma image build")
     name = volume_name(image)
     with engine() as client:
         found = client.volume(name)

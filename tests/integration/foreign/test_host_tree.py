@@ -83,7 +83,7 @@ def test_a_filled_volume_holds_what_the_image_holds(other: ImageId, api: Any) ->
 
 def test_of_two_that_fill_at_once_one_is_left(other: ImageId, api: Any) -> None:
     found: list[str] = []
-    threads = [threading.Thread(target=lambda: found.append(ready_volume())) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: found.append(ready_volume(other))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -95,16 +95,16 @@ def test_of_two_that_fill_at_once_one_is_left(other: ImageId, api: Any) -> None:
 def test_a_copy_that_was_cut_off_is_never_used(other: ImageId, api: Any) -> None:
     half = f"{volume_name(other)}-000000000000"
     api.create_volume(half, labels={MARKED: other})
-    ready_volume()
+    ready_volume(other)
     found = api.inspect_volume(volume_name(other))
     assert found["Labels"]["dev.trilemma.host.files"] != half
 
 
 def test_files_that_somebody_removed_are_filled_again(other: ImageId, api: Any) -> None:
-    ready_volume()
+    ready_volume(other)
     lost = volumes(api, other)[1]
     api.remove_volume(lost)
-    ready_volume()
+    ready_volume(other)
     assert lost not in volumes(api, other)
     assert len(volumes(api, other)) == 2
 
@@ -132,7 +132,7 @@ def test_a_volume_that_somebody_else_made_is_refused(other: ImageId, api: Any, n
     )
     api.create_volume(volume_name(other), "local", options, labels)
     with pytest.raises(SandboxError, match=r"was not made by Trilemma, or not completely; remove"):
-        ready_volume()
+        ready_volume(other)
 
 
 def test_twin_without_the_look_a_strangers_program_is_process_1(
@@ -170,7 +170,7 @@ def test_volumes_of_other_versions_go_unless_one_is_in_use(
         monkeypatch.setattr(hosttree, "find", lambda kind: old)
         sandbox = made(base_image)
         monkeypatch.setattr(hosttree, "find", lambda kind: base_image)
-        kept = ready_volume()
+        kept = ready_volume(ImageId(base_image))
         remove_old()
         assert len(volumes(api, old)) == 2
         sandbox.close()
