@@ -101,6 +101,7 @@ def test_a_gateway_that_may_only_use_the_engine(code_image: str) -> None:
             capture_output=True,
             text=True,
             check=True,
+            env=os.environ | {"XDG_CACHE_HOME": str(root / "cache")},
         )
     finally:
         shutil.rmtree(root, ignore_errors=True)
