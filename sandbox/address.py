@@ -6,6 +6,7 @@ reaches an engine is root on its machine.
 """
 
 import os
+import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ from trilemma.errors import EngineMissing
 _DEFAULT = "unix:///var/run/docker.sock"
 _SECONDS = 30.0
 _TLS_PORT = 2376
+
+_PLAIN = re.compile(r"[^\s'\"`$%\\;&<>|(){}]*")
+"""What a shell does not obey: commands in the configuration of ``ssh`` may name host and user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,9 @@ class Address:
         """
         environ = os.environ if environ is None else environ
         text = environ.get("DOCKER_HOST") or _DEFAULT
+        if not text.isprintable():
+            # What parses it would leave these out, and reach another engine than it says.
+            raise EngineMissing(f"DOCKER_HOST={text!r} holds characters that are not printable")
         try:
             parts = urlsplit(text)
             port = parts.port or 0
@@ -91,6 +98,11 @@ class Address:
             case "unix" if parts.path:
                 return cls(text, "unix", path=parts.path)
             case "ssh" if parts.hostname and not parts.hostname.startswith("-"):
+                if parts.password is not None or not _PLAIN.fullmatch(text):
+                    raise EngineMissing(
+                        "DOCKER_HOST holds a password, a space or what a shell obeys; name the "
+                        "machine in ~/.ssh/config and use ssh://NAME"
+                    )
                 return cls._ssh(text, parts.hostname, port, parts.username or "", parts.path)
             case "tcp" | "https" if parts.hostname:
                 certificates = Certificates(_folder(environ))
