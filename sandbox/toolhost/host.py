@@ -42,6 +42,8 @@ class ToolHost:
         self._poll = select.poll()
         self._watched: dict[int, Callable[[], None]] = {}
         self._running: dict[int, Child] = {}
+        self._given_up: set[int] = set()
+        """Cancelled when they were not running. Numbers are not used again."""
         self._spare: Child | None = None
         self._just_started = False
         """A call began in this round of the loop."""
@@ -111,6 +113,10 @@ class ToolHost:
         send(self._control, {"type": "mounted", "attempts": attempts})
 
     def _start(self, call: int, fds: list[int], report: bool) -> None:
+        if call in self._given_up:
+            for fd in fds:
+                os.close(fd)
+            return
         if self._settings.exclusive and self._running:
             raise FrameError("one call at a time")
         child = self._take_spare()
@@ -151,6 +157,8 @@ class ToolHost:
     def _cancel(self, call: int) -> None:
         child = self._running.get(call)
         if child is None:
+            # It has ended, or its frame is still on the way: then it never begins.
+            self._given_up.add(call)
             self._report(call, 0)
             return
         child.cancelled = True
