@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.integration.attacks import document
+from tests.integration.attacks.rows import ROWS
 
 from trilemma.sandbox.verify import CHECKS
 
@@ -44,3 +46,15 @@ def test_the_page_about_the_sandbox_shows_the_list_that_is_checked() -> None:
     assert [row for row in rows if row in [(c.what, str(c.witness)) for c in CHECKS]] == [
         (check.what, str(check.witness)) for check in CHECKS
     ]
+
+
+def test_the_table_of_attempts_is_whole_and_as_it_is_written() -> None:
+    cells = document.read()
+    assert cells.keys() == {(row.name, column) for row in ROWS for column in document.COLUMNS}
+    assert document.render(cells) == document.DOCUMENT.read_text()
+
+
+def test_the_tests_that_the_table_names_are_there() -> None:
+    named = re.findall(r"`(tests/[^`]+)`", document.DOCUMENT.read_text())
+    assert named
+    assert [pattern for pattern in named if not list(ROOT.glob(pattern.rstrip("/")))] == []

@@ -41,6 +41,17 @@ Files, internet and code together are refused at each layer, so there is no eigh
   that amounts to three is destroyed, whatever its spec says.
 
 `tests/integration/test_sandbox_eighth.py` shows each, and the next with the one before taken away.
+
+## Tried elsewhere, each with its twin
+
+- **Images** with a hostile entrypoint, health check, volume, loader, library or environment, with
+  set-user-id files, file capabilities, devices: `tests/integration/foreign/`.
+- **A container that is more than its spec**, in 22 ways, and a tool host with a weaker lock:
+  `tests/integration/test_sandbox_verify.py`, `tests/integration/test_sandbox_filters.py`.
+- **Vetted programs** that run others, by flags, configuration and plugins; **bombs** of every kind:
+  `tests/integration/vetted/`, `tests/integration/test_sandbox_limits*.py`.
+- **Forged frames and answers**, from a call's child and over attached input and output:
+  `tests/unit/sandbox/test_toolhost_container.py`, `tests/unit/sandbox/test_switchboard.py`.
 """
 
 Cells = Mapping[tuple[str, str], str]
