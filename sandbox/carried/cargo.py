@@ -73,7 +73,7 @@ class Cargo:
         """Bring back the rest and end the carrier. What cannot be brought back is recorded."""
         with self._packing:
             try:
-                self.packing.pack()
+                self.packing.pack(last=True)
             except TrilemmaError as error:
                 self._record(str(error))
             finally:

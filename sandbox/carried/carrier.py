@@ -5,6 +5,7 @@ container that has it mounted.
 """
 
 import base64
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
@@ -79,15 +80,16 @@ class Carrier:
         if batch:
             self._call("put", {"rows": batch})
 
-    def listing(self) -> Listing:
-        """Everything that lies in the volume now.
+    def listing(self, *, digests: bool = False) -> Listing:
+        """Everything that lies in the volume now, with what the files hold where it is asked for.
 
         Raises:
             SandboxError: it is too much, or the carrier is gone.
         """
         listing = Listing()
         while not listing.full:
-            listing.add(self._call("list", {"after": listing.last, "room": _ROOM}))
+            asked = {"after": listing.last, "room": _ROOM, "digests": digests}
+            listing.add(self._call("list", asked))
         return listing
 
     def files(self, wanted: Iterable[tuple[str, Node]]) -> Iterator[tuple[str, Iterator[bytes]]]:
@@ -145,6 +147,11 @@ class Carrier:
         if result.error is not None:
             raise SandboxError(f"the workspace cannot be carried: {result.error.message}")
         return result.value
+
+
+def digest() -> "hashlib.blake2b":
+    """What the carrier tells the content of files by."""
+    return hashlib.blake2b(digest_size=16)
 
 
 class Vanished(Exception):

@@ -14,7 +14,7 @@ _LONGEST_NAME = 255
 _LONGEST_TARGET = 4095
 _LARGEST = 1 << 62
 
-_FIELDS = (str, str, int, int, int, int, int, str)
+_FIELDS = (str, str, int, int, int, int, int, str, str)
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ _NOTHING = Node(Kind.SPECIAL)
 
 
 def _node(row: list[Any]) -> Node:
-    _, name, mode, size, mtime, changed, inode, target = row
+    _, name, mode, size, mtime, changed, inode, target, digest = row
     if name not in tuple(Kind) or not 0 <= size < _LARGEST or not 0 <= inode < 1 << 64:
         raise nonsense("a row")
     if not (-_LARGEST < mtime < _LARGEST and 0 <= changed < _LARGEST):
@@ -80,7 +80,7 @@ def _node(row: list[Any]) -> Node:
     if kind is Kind.LINK:
         return Node(kind, target=_checked_target(target))
     if kind is Kind.FILE:
-        return Node(kind, mode & 0o777, size, mtime, changed=changed, inode=inode)
+        return Node(kind, mode & 0o777, size, mtime, changed=changed, inode=inode, digest=digest)
     return Node(kind, mode & 0o777) if kind is Kind.FOLDER else Node(kind)
 
 

@@ -1,6 +1,7 @@
 """Fills a volume with what an agent is to see, and brings back what it changed."""
 
 import base64
+import itertools
 import os
 import stat
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from trilemma.errors import WorkspaceError
 from ..beneath import directory, open_beneath
 from ..folder import Folder
 from ..idmap import sandbox_owner
-from .carrier import PIECE, Carrier, Row, Vanished
+from .carrier import PIECE, Carrier, Row, Vanished, digest
 from .record import Record
 from .tree import MAX_ENTRIES, Kind, Node, Tree, above, merged, read_tree, wire
 from .upper import Upper
@@ -39,6 +40,8 @@ class Packing:
         self._base = Tree()
         self._known: dict[str, Node] = {}
         """What lay in the volume when it was last looked at, and is in folder or layer."""
+        self._digests: dict[str, str] = {}
+        """Of the files' content in folder or layer."""
 
     @property
     def hidden(self) -> tuple[str, ...]:
@@ -68,21 +71,46 @@ class Packing:
                 path: (changes if own else self._base).nodes[path] for path, own in shown.items()
             }
             _check_size(self._folder, nodes, size)
-            self._carrier.put(_rows(nodes, sources))
+            self._carrier.put(self._rows(nodes, sources))
         there = self._carrier.listing().nodes
         self._known = {path: there[path] for path in shown if path in there}
         # What could not be read after all was never there for anybody to delete.
         for path in shown.keys() - self._known.keys():
             self._base.nodes.pop(path, None)
 
-    def pack(self) -> None:
+    def _rows(self, nodes: dict[str, Node], sources: dict[str, int]) -> Iterator[Row]:
+        """The rows that make all of it, in order; modes last, the deepest first."""
+        for path, node in nodes.items():
+            if node.kind is Kind.FOLDER:
+                yield ["folder", wire(path)]
+            elif node.kind is Kind.LINK:
+                yield ["link", wire(path), wire(node.target)]
+            else:
+                content = _content(sources[path], path)
+                yield from _file(path, node, self._noted(path, content))
+        for path, node in reversed(nodes.items()):
+            if node.kind is Kind.FOLDER:
+                yield ["done", wire(path), node.mode, node.mtime]
+
+    def _noted(self, path: str, content: Iterator[bytes]) -> Iterator[bytes]:
+        """The content; its digest is kept, once all of it has passed."""
+        passing = digest()
+        for piece in content:
+            passing.update(piece)
+            yield piece
+        self._digests[path] = passing.hexdigest()
+
+    def pack(self, *, last: bool = False) -> None:
         """Bring back what was changed since the last time.
+
+        ``last`` is when nobody writes any more: then content is compared as well as times, for
+        what is written to mapped memory need not have a new one.
 
         Raises:
             SandboxError: the carrier is gone, or says what cannot be.
             WorkspaceError: the layer cannot be written.
         """
-        listing = self._carrier.listing()
+        listing = self._carrier.listing(digests=last)
         now = listing.nodes
         lost, gone = dict(self._lost(now)), self._gone(now)
         owner = sandbox_owner(self._folder.uid, self._folder.gid)
@@ -94,7 +122,7 @@ class Packing:
                 for path in upper.paths():
                     if path not in now or path in lost:
                         upper.remove(path)
-                self._write(upper, {p: n for p, n in now.items() if p not in lost})
+                missed = self._write(upper, {p: n for p, n in now.items() if p not in lost})
                 folders = {p: n.mode for p, n in now.items() if n.kind is Kind.FOLDER}
                 upper.set_modes(folders)
             Record(gone, lost).save(self._layer)
@@ -105,7 +133,9 @@ class Packing:
         self._known = {
             path: node
             for path, node in now.items()
-            if node.changed < recent or self._known.get(path) == node
+            if path not in lost
+            and path not in missed
+            and (node.changed < recent or self._known.get(path) == node)
         }
 
     def _lost(self, now: dict[str, Node]) -> Iterator[tuple[str, str]]:
@@ -120,20 +150,27 @@ class Packing:
                 yield path, "the files are larger than the workspace; holes in them count"
                 room += node.size
 
-    def _write(self, upper: Upper, now: dict[str, Node]) -> None:
-        """Put in what is new or different, folders first."""
-        changed = [(path, node) for path, node in now.items() if self._known.get(path) != node]
+    def _write(self, upper: Upper, now: dict[str, Node]) -> set[str]:
+        """Put in what is new or different, folders first; files that were gone are given back."""
+        changed = [(path, node) for path, node in now.items() if self._differs(path, node)]
         for path, node in changed:
             if node.kind is Kind.FOLDER:
                 upper.folder(path)
             elif node.kind is Kind.LINK:
                 upper.link(path, node.target)
-        files = [(path, node) for path, node in changed if node.kind is Kind.FILE]
-        for path, content in self._carrier.files(files):
-            node = now[path]
-            # Gone meanwhile: the next look will not find it.
+        files = {path: node for path, node in changed if node.kind is Kind.FILE}
+        missed = set(files)
+        for path, content in self._carrier.files(files.items()):
             with suppress(Vanished):
-                upper.file(path, content, node.mode, node.mtime)
+                node = files[path]
+                upper.file(path, self._noted(path, content), node.mode, node.mtime)
+                missed.discard(path)
+        return missed
+
+    def _differs(self, path: str, node: Node) -> bool:
+        if self._known.get(path) != node:
+            return True
+        return bool(node.digest) and node.digest != self._digests.get(path)
 
     def _gone(self, now: dict[str, Node]) -> tuple[str, ...]:
         """What the folder had, and is there no more: the tops of what was deleted."""
@@ -184,33 +221,28 @@ def _check_size(folder: Folder, nodes: dict[str, Node], size: int) -> None:
         )
 
 
-def _rows(nodes: dict[str, Node], sources: dict[str, int]) -> Iterator[Row]:
-    """The rows that make all of it, in order; modes last, the deepest first."""
-    for path, node in nodes.items():
-        if node.kind is Kind.FOLDER:
-            yield ["folder", wire(path)]
-        elif node.kind is Kind.LINK:
-            yield ["link", wire(path), wire(node.target)]
-        else:
-            yield from _file(sources[path], path, node)
-    for path, node in reversed(nodes.items()):
-        if node.kind is Kind.FOLDER:
-            yield ["done", wire(path), node.mode, node.mtime]
-
-
-def _file(root: int, path: str, node: Node) -> Iterator[Row]:
-    """Nothing for a file that is gone, or none any more."""
+def _content(root: int, path: str) -> Iterator[bytes]:
+    """A file of this host, in pieces; raises ``Vanished`` where it is gone, or none any more."""
     try:
         opened = open_beneath(root, path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
-        return
+        raise Vanished(path) from None
     with open(opened, "rb") as file:
         if not stat.S_ISREG(os.fstat(opened).st_mode):
-            return
-        offset = 0
-        while (piece := file.read(PIECE)) or not offset:
-            yield ["data", wire(path), offset, base64.b64encode(piece).decode()]
-            offset += len(piece)
-            if len(piece) < PIECE:
-                break
+            raise Vanished(path)
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def _file(path: str, node: Node, content: Iterator[bytes]) -> Iterator[Row]:
+    """The rows that make a file; none for one that is gone."""
+    try:
+        # An empty file as well takes a row to make it.
+        first = next(content, b"")
+    except Vanished:
+        return
+    offset = 0
+    for piece in itertools.chain([first], content):
+        yield ["data", wire(path), offset, base64.b64encode(piece).decode()]
+        offset += len(piece)
     yield ["done", wire(path), node.mode, node.mtime]

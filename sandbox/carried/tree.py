@@ -43,6 +43,8 @@ class Node:
     """When the entry or its content last changed: nobody can set it back. Files only."""
     inode: int = 0
     """Files only."""
+    digest: str = field(default="", compare=False)
+    """Of a file's content, where it was asked for."""
 
 
 Nodes = Mapping[str, Node]

@@ -8,6 +8,7 @@ text alone.
 
 import base64
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -24,6 +25,8 @@ MAX_DEPTH = 128
 """Folders nested deeper are named, and not entered."""
 _LONGEST_FOLDER = 3600
 """Nor are those with a longer path: what lies in them could not be named."""
+
+_CHUNK = 1024 * 1024
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -44,8 +47,8 @@ def run(name: str, arguments: dict[str, Any], settings: Settings) -> Any:
             for row in rows:
                 _put(root, row)
             return None
-        case "list", {"after": after, "room": room}:
-            return _list(root, _bytes(after), room)
+        case "list", {"after": after, "room": room, "digests": digests}:
+            return _list(root, _bytes(after), room, digests=digests)
         case "get", {"pieces": pieces}:
             return [_piece(root, _bytes(path), *span) for path, *span in pieces]
     raise NotFound(f"nothing is carried by {name!r}")
@@ -98,7 +101,7 @@ def _finish(root: int, path: str, mode: int, mtime: int) -> None:
         os.close(fd)
 
 
-def _list(root: int, after: bytes, room: int) -> dict[str, Any]:
+def _list(root: int, after: bytes, room: int, *, digests: bool = False) -> dict[str, Any]:
     """What lies there beyond ``after``, in order, as long as it fits."""
     # Before the first look: what is written later has a later time.
     clock = time.time_ns()
@@ -110,7 +113,7 @@ def _list(root: int, after: bytes, room: int) -> dict[str, Any]:
         room -= len(json.dumps(row)) + 1
         if room < 0:
             return {"clock": clock, "rows": rows, "more": True}
-        rows.append(row)
+        rows.append([*row, _digest(root, path) if digests and row[1] == "file" else ""])
     return {"clock": clock, "rows": rows, "more": False}
 
 
@@ -147,6 +150,19 @@ def _row(path: bytes, kind: str, found: os.stat_result, target: bytes) -> Row:
         found.st_ino,
         target.decode("latin-1"),
     ]
+
+
+def _digest(root: int, path: bytes) -> str:
+    """Of a file's content: memory that is mapped changes it without a new time."""
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        with _opened(root, path.split(b"/")) as fd:
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                while piece := os.read(fd, _CHUNK):
+                    digest.update(piece)
+    except OSError:
+        return ""
+    return digest.hexdigest()
 
 
 def _piece(root: int, path: bytes, offset: int, length: int) -> str | None:

@@ -26,7 +26,7 @@ MOUNT = Mount(Path(), read_only=False, uid=64101, gid=64101, volume="v")
 
 def row(path: str, kind: str = "file", **fields: Any) -> list[Any]:
     named = {"mode": 0o644, "size": 4, "mtime": 5, "changed": 6, "inode": 7, "target": ""} | fields
-    return [path, kind, *named.values()]
+    return [path, kind, *named.values(), ""]
 
 
 def page(*rows: Any, more: bool = False) -> dict[str, Any]:

@@ -36,8 +36,8 @@ def put(*rows: list[Any]) -> None:
     carry.run("put", {"rows": list(rows)}, profile())
 
 
-def listed(after: str = "", room: int = 1 << 20) -> Any:
-    return carry.run("list", {"after": after, "room": room}, profile())
+def listed(after: str = "", room: int = 1 << 20, *, digests: bool = False) -> Any:
+    return carry.run("list", {"after": after, "room": room, "digests": digests}, profile())
 
 
 def got(path: str, offset: int = 0, length: int = 100) -> bytes | None:
@@ -121,6 +121,16 @@ def test_folders_nested_too_deep_are_named_and_not_entered(place: Path) -> None:
     assert rows[-1][1] == "deep"
 
 
+def test_a_digest_tells_content_and_nothing_else(place: Path) -> None:
+    (place / "l").symlink_to("../outside/secret")
+    for name, text in (("a", "one"), ("b", "one"), ("c", "two")):
+        (place / name).write_text(text)
+    digests = {row[0]: row[-1] for row in listed(digests=True)["rows"]}
+    assert digests["a"] == digests["b"] != digests["c"]
+    assert len(digests["a"]) == 32
+    assert digests["l"] == ""
+
+
 def test_pages_together_are_the_whole_in_order(place: Path) -> None:
     for name in ("b/x", "a", "b-", "b/y", "c\udcff"):
         (place / name).parent.mkdir(exist_ok=True)
@@ -141,6 +151,6 @@ def test_pages_together_are_the_whole_in_order(place: Path) -> None:
 )
 def test_only_a_locked_sandbox_with_a_workspace_carries(place: Path, settings: Settings) -> None:
     with pytest.raises(CallFailed):
-        carry.run("list", {"after": "", "room": 1}, settings)
+        carry.run("list", {"after": "", "room": 1, "digests": False}, settings)
     with pytest.raises(NotFound):
         carry.run("remove", {}, profile())
