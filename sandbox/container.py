@@ -23,6 +23,10 @@ HOST_TREE = "/opt/trilemma"
 HOST_FLAGS = ("ro", "nosuid", "nodev")
 """How it is mounted there."""
 
+HOST_LABEL = "dev.trilemma.host"
+"""Of the volume. Where somebody has removed that, the Engine makes an empty one with this label,
+which nobody takes for a stranger's."""
+
 _PYTHON = f"{HOST_TREE}/usr/bin/python3.11"
 
 ENTRYPOINT = (
@@ -174,7 +178,7 @@ class Settings:
     @property
     def mounts(self) -> list[dict[str, Any]]:
         """The tool host, the exchange folder, and the workspace where there is one."""
-        mounts = [_volume(self.host, HOST_TREE)]
+        mounts = [_volume(self.host, HOST_TREE, Labels={HOST_LABEL: "missing"})]
         if not self.stdio:
             mounts.append(_bind(self.exchange, EXCHANGE, read_only=True))
         if self.spec.mount is not None and self.spec.mount.volume:
@@ -249,10 +253,10 @@ def _limits(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _volume(name: str, target: str) -> dict[str, Any]:
+def _volume(name: str, target: str, **options: Any) -> dict[str, Any]:
     """Its flags were given to it when it was made."""
     volume = {"Type": "volume", "Source": name, "Target": target}
-    return volume | {"VolumeOptions": {"NoCopy": True}}
+    return volume | {"VolumeOptions": {"NoCopy": True, **options}}
 
 
 def _bind(

@@ -15,11 +15,11 @@ from typing import Any
 
 from trilemma.errors import ImageMissing, SandboxError
 
-from .container import HOST_FLAGS, HOST_TREE
+from .container import HOST_FLAGS, HOST_LABEL, HOST_TREE
 from .images import ImageId, find
 from .images.engine import ImageEngine, engine
 
-_LABEL = "dev.trilemma.host"
+_LABEL = HOST_LABEL
 """Of both volumes: the id of the image that the files are from."""
 _FILES = "dev.trilemma.host.files"
 """Of the second: the name of the first."""
@@ -62,7 +62,7 @@ def ready_volume(image: ImageId) -> str:
     name = volume_name(image)
     with engine() as client:
         found = client.volume(name)
-        if found is not None and _lost_files(client, found, image):
+        if found is not None and _lost_files(client, found):
             client.remove_volume(name)
             found = None
         if not _genuine(client, found or _fill(client, image, name), image):
@@ -124,9 +124,9 @@ def _genuine(client: ImageEngine, found: Volume, image: ImageId) -> bool:
     )
 
 
-def _lost_files(client: ImageEngine, found: Volume, image: ImageId) -> bool:
+def _lost_files(client: ImageEngine, found: Volume) -> bool:
     """Whether it is ours, and what it is a mount of was removed."""
-    return _label(found, _LABEL) == image and client.volume(_label(found, _FILES)) is None
+    return bool(_label(found, _LABEL)) and client.volume(_label(found, _FILES)) is None
 
 
 def _label(volume: Volume, name: str) -> str:

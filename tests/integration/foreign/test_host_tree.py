@@ -109,6 +109,18 @@ def test_files_that_somebody_removed_are_filled_again(other: ImageId, api: Any) 
     assert len(volumes(api, other)) == 2
 
 
+def test_a_gateway_whose_volumes_somebody_removed_recovers(
+    other: ImageId, api: Any, made: Made
+) -> None:
+    made(other).close()
+    for name in volumes(api, other):
+        api.remove_volume(name)
+    with pytest.raises(SandboxError):
+        made(other)
+    made(other).close()
+    assert len(volumes(api, other)) == 2
+
+
 FOREIGN = {
     "a plain volume": ({}, {}),
     "a mount of anything": (
