@@ -12,6 +12,7 @@ from ...sandbox.beneath import directory, open_beneath
 from ...sandbox.carried.record import Record
 from ...sandbox.carried.tree import is_opaque, is_whiteout
 from ...sandbox.folder import Folder
+from ...sandbox.maymount import refuse_half_read
 from .attention import runs_by_itself
 from .changes import Change, Changes, Entry, Kind, Refused, printable
 from .layers import Layer
@@ -25,8 +26,9 @@ def diff(layer: Layer, folder: Folder) -> Changes:
     """What applying the layer would do to the folder as it is now.
 
     Raises:
-        WorkspaceError: the folder was replaced.
+        WorkspaceError: the folder was replaced, or this process cannot read all of the layer.
     """
+    refuse_half_read(layer.place)
     with ExitStack() as stack:
         base = folder.open(os.O_RDONLY)
         stack.callback(os.close, base)

@@ -14,6 +14,7 @@ from trilemma.errors import WorkspaceError
 
 from ..docker import DockerBackend
 from ..folder import Folder
+from ..maymount import refuse_half_read
 from ..views import View
 from .cargo import Cargo
 from .volume import Volume
@@ -91,6 +92,7 @@ class CarriedViews:
             self._remove([])
 
     def _carry(self, folder: Folder, layer: Path, executable: bool) -> Cargo:
+        refuse_half_read(layer)
         return Cargo(
             self._backend, self._image(), folder, layer, size=self._size, executable=executable
         )

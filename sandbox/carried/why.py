@@ -1,13 +1,10 @@
 """Whether this gateway can mount folders for its sandboxes, or has to carry them; and why."""
 
 import os
-from pathlib import Path
 
 from ..engine import Engine
+from ..maymount import may_mount
 from ..transport import runs_here
-
-_SYS_ADMIN = 21
-"""The capability that mounting takes."""
 
 
 def why_carried(engine: Engine) -> str:
@@ -18,7 +15,7 @@ def why_carried(engine: Engine) -> str:
     """
     if os.geteuid() != 0:
         return f"mounting takes root, and this gateway runs as user {os.geteuid()}"
-    if not _may_mount():
+    if not may_mount():
         return "mounting takes CAP_SYS_ADMIN, which this gateway does not have"
     if not engine.address.startswith("unix://"):
         return f"the engine at {engine.address} does not see this host's folders"
@@ -30,11 +27,3 @@ def why_carried(engine: Engine) -> str:
     if not runs_here(info):
         return f"the engine at {engine.address} runs in another system than this gateway"
     return ""
-
-
-def _may_mount() -> bool:
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        name, _, value = line.partition(":")
-        if name == "CapEff":
-            return bool(int(value, 16) >> _SYS_ADMIN & 1)
-    return False

@@ -2,6 +2,9 @@
 
 import codecs
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +26,7 @@ from trilemma.sandbox.spec import Mount, SandboxSpec
 from trilemma.sandbox.toolhost import carry
 from trilemma.sandbox.toolhost.frames import dumps
 from trilemma.sandbox.toolhost.settings import Settings
+from trilemma.sandbox.views import ViewMaker
 
 MOUNT = Mount(Path(), read_only=False, uid=64101, gid=64101, volume="v")
 SETTINGS = Settings("never", "none", "rw", 1 << 20, 1 << 20, ())
@@ -258,3 +262,55 @@ def test_content_that_changed_without_a_new_time_comes_back_at_the_end(desk: Des
 
 def test_sabotage_by_times_alone_it_does_not(desk: Desk) -> None:
     assert mapped(desk, last=False) == b"new"
+
+
+@pytest.fixture
+def hiding(tmp_path: Path) -> tuple[Layer, Folder]:
+    """A folder, and a layer in which a mounted session made a folder in it anew."""
+    folder = tmp_path / "theirs"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub/secret").write_text("secret")
+    layer = Layers(tmp_path / "layers").create("ws", folder, "session")
+    (tmp_path / "run").mkdir()
+    views = ViewMaker(tmp_path / "run")
+    view = views.layer_view(Folder.at(folder), layer.place, exec=False)
+    shutil.rmtree(view.mount.source / "sub")
+    (view.mount.source / "sub").mkdir()
+    view.close()
+    views.close()
+    return layer, Folder.at(folder)
+
+
+LOOK = """
+import sys
+from pathlib import Path
+from trilemma.errors import WorkspaceError
+from trilemma.gateway.workspaces import diff
+from trilemma.gateway.workspaces.layers import Layer
+from trilemma.sandbox.folder import Folder
+if sys.argv[3] == "sabotaged":
+    diff.refuse_half_read = lambda layer: None
+try:
+    changes = diff.diff(Layer.load(Path(sys.argv[1])), Folder.at(Path(sys.argv[2])))
+    print([f"{change.action} {change.path}" for change in changes.changes])
+except WorkspaceError as error:
+    print(error)
+"""
+
+
+def looked(layer: Layer, folder: Folder, how: str) -> str:
+    """What a person is told by a process that may not mount."""
+    without = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
+    command = [*without, sys.executable, "-c", LOOK, str(layer.place), str(folder.path), how]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.root
+def test_who_cannot_read_all_of_a_layer_reads_none(hiding: tuple[Layer, Folder]) -> None:
+    assert [c.path for c in diffs.diff(*hiding).changes] == ["sub/secret"]
+    assert "reading it takes CAP_SYS_ADMIN" in looked(*hiding, "as it is")
+
+
+@pytest.mark.root
+def test_sabotage_half_of_a_layer_hides_a_deletion(hiding: tuple[Layer, Folder]) -> None:
+    assert looked(*hiding, "sabotaged") == "[]"
