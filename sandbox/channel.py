@@ -268,6 +268,7 @@ def _configuration(spec: SandboxSpec) -> Frame:
         "workspace": "none" if mount is None else _access(mount),
         "output": spec.limits.output,
         "file_size": spec.limits.file_size,
+        "open_files": spec.limits.open_files,
         "modules": [_module(module) for module in spec.modules],
     }
 

@@ -84,6 +84,9 @@ READ_ONLY_PATHS = ("/proc", "/proc/sys")
 _SHM = {True: 16 * 1024 * 1024, False: 64 * 1024}
 _SCRATCH_FILES = 16_384
 _CPU_PERIOD = 100_000
+_HOST_FILES = 8_192
+"""Of the tool host. Descriptors on their way through sockets are counted for a user, in all
+sandboxes together, and only a process that may open more than that many may send one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +161,9 @@ class Settings:
 
     @property
     def ulimits(self) -> list[dict[str, Any]]:
-        """Open files, and no core dumps."""
-        files = self.spec.limits.open_files
+        """No core dumps; open files of the tool host, which gives its children fewer."""
         return [
-            {"Name": "nofile", "Soft": files, "Hard": files},
+            {"Name": "nofile", "Soft": _HOST_FILES, "Hard": _HOST_FILES},
             {"Name": "core", "Soft": 0, "Hard": 0},
         ]
 

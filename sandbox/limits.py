@@ -18,7 +18,7 @@ class Limits:
     file_size: int = 256 * 1024 * 1024
     """Tool host (RLIMIT_FSIZE). Writing past it fails with EFBIG."""
     open_files: int = 256
-    """Engine (RLIMIT_NOFILE). Opening fails with EMFILE."""
+    """Tool host, for each process of a call (RLIMIT_NOFILE). Opening fails with EMFILE."""
     output: int = 1024 * 1024
     """Tool host. A longer result is refused with ``result_too_large``; command output is cut."""
     call_seconds: float = 60.0

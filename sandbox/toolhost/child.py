@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from . import catalog, kernel, lock, schema
 from .context import Context
 from .errors import CallFailed, ResultTooLarge
+from .files import limit_files
 from .frames import Frame, FrameError, FrameReader, FrameTooLong, dumps, loads, receive_fds, send
 from .settings import SCRATCH, WORKSPACE, Settings
 from .workspace import Workspace
@@ -17,6 +18,8 @@ _LINK = 3
 def run_call(link: socket.socket, settings: Settings) -> NoReturn:
     """Everything a forked child does."""
     link = _keep_only(link)
+    if settings.exec != "once":
+        limit_files(settings)
     os.chdir(WORKSPACE if settings.mounted else SCRATCH)
     if settings.exec == "never":
         kernel.install_filter(lock.call_lock("never"))
@@ -93,6 +96,7 @@ def _run(entry: dict[str, Any], arguments: dict[str, Any], context: Context) -> 
 
         return command.run(entry, context)
     if context.settings.exec == "once":
+        limit_files(context.settings)
         kernel.install_filter(lock.call_lock("once"))
     if entry["kind"] == "carry":
         from . import carry

@@ -8,6 +8,7 @@ from typing import Any
 from . import kernel, lock
 from .context import Context
 from .errors import BadArguments, CallFailed, NotFound
+from .files import limit_files
 from .program import Program, run as run_program
 
 
@@ -21,6 +22,7 @@ def run(entry: dict[str, Any], context: Context) -> dict[str, object]:
     def allow_one_exec() -> None:
         listener = kernel.install_listening_filter(lock.command_lock())
         socket.send_fds(context.link, [b"1"], [listener])
+        limit_files(context.settings)
 
     program = Program(
         executable=executable,

@@ -31,6 +31,8 @@ class Settings(NamedTuple):
     modules: tuple[Module, ...]
     way_out: str = EGRESS_SOCKET
     """Where a tunnel's connections go: the egress proxy's socket, or what leads to it."""
+    open_files: int = 256
+    """Of each process of a call."""
 
     @property
     def mounted(self) -> bool:

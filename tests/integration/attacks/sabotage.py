@@ -82,10 +82,6 @@ def a_device(config: Config, folder: Path) -> None:
     config["HostConfig"]["Devices"] = [device]
 
 
-def more_open_files(config: Config, folder: Path) -> None:
-    config["HostConfig"]["Ulimits"] = [{"Name": "nofile", "Soft": 8192, "Hard": 8192}]
-
-
 OF_CONTAINER: dict[str, Sabotage] = {
     "no lock": no_lock,
     "no profile": no_profile,
@@ -100,13 +96,13 @@ OF_CONTAINER: dict[str, Sabotage] = {
     "writable /proc": writable_proc,
     "host processes": host_processes,
     "a device": a_device,
-    "more open files": more_open_files,
 }
 """By the name that ``rows.txt`` calls it."""
 
 OF_TOOL_HOST = {
     "open descriptors": "child._keep_only = lambda link: link",
     "nobody ended": "host._end_all_others = lambda: None",
+    "more open files": "child.limit_files = lambda settings: None",
 }
 """Lines that are run before the tool host starts."""
 
