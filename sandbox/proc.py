@@ -54,7 +54,7 @@ class MountPoint:
 def processes(pid: int) -> tuple[Process, ...]:
     """Every process in the container whose first process is ``pid``, as they are now."""
     found = []
-    for member in _members(pid):
+    for member in members(member_list(pid)):
         try:
             found.append(read_process(member))
         except (FileNotFoundError, ProcessLookupError):
@@ -149,12 +149,17 @@ def _unescape(text: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)
 
 
-def _members(pid: int) -> tuple[int, ...]:
-    """The process ids in the control group of ``pid``; a container has one of its own."""
+def member_list(pid: int) -> Path:
+    """The file that lists all processes of the container of ``pid``: its control group's."""
     for line in (_PROC / str(pid) / "cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers in ("pids", ""):
-            folder = _CGROUP / controllers / path.lstrip("/")
-            if path not in ("", "/") and (folder / "cgroup.procs").is_file():
-                return tuple(int(p) for p in (folder / "cgroup.procs").read_text().split())
+            found = _CGROUP / controllers / path.lstrip("/") / "cgroup.procs"
+            if path not in ("", "/") and found.is_file():
+                return found
     raise SandboxError(f"cannot list the processes of the container of pid {pid} through cgroups")
+
+
+def members(listed: Path) -> tuple[int, ...]:
+    """The process ids in such a file now."""
+    return tuple(map(int, listed.read_text().split()))
