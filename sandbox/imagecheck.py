@@ -13,6 +13,7 @@ class ImageCheck:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._looking: dict[str, threading.Lock] = {}
         self._known: dict[str, Brought] = {}
 
     def check(self, image: str) -> Brought:
@@ -24,6 +25,9 @@ class ImageCheck:
 
         """
         with self._lock:
+            looking = self._looking.setdefault(image, threading.Lock())
+        # A large image takes minutes, and nobody who wants another waits for it.
+        with looking:
             if image not in self._known:
                 self._known[image] = _look(image)
             return self._known[image]
