@@ -158,9 +158,9 @@ class Channel:
         """Whether the call's process must have ended before its result counts.
 
         What a tool of one's own leaves running, and what any call could execute, must be gone by
-        then. A built-in tool in a locked child leaves nothing.
+        then. A built-in tool in a locked child leaves nothing, and neither does carrying.
         """
-        return self._exclusive or not isinstance(call.entry, BuiltinEntry)
+        return self._exclusive or not isinstance(call.entry, BuiltinEntry | CarryEntry)
 
     def _run(
         self, call: SandboxCall, number: int, deadline: float, line: Line | None

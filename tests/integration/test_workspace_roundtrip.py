@@ -198,7 +198,7 @@ def told(layer: Layer, folder: Folder) -> tuple[Any, Any]:
 
 
 @pytest.mark.docker
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     before=SCRIPTS,
     sessions=st.lists(st.tuples(SCRIPTS, st.booleans()), min_size=1, max_size=3),
