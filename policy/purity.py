@@ -10,7 +10,11 @@ from typing import Any
 
 _ELSEWHERE = ("http", "net", "opa", "rand", "uuid")
 """Every built-in function of these families."""
-_ALSO = ("time.now_ns", "io.jwt.decode_verify")
+_ALSO = (
+    *("time.now_ns", "io.jwt.decode_verify"),
+    # They know a zone "Local", which is the machine's, and its name can be put together.
+    *("time.clock", "time.date", "time.diff", "time.format", "time.weekday"),
+)
 
 
 def impure(ast: Any) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """Bundles: what is shipped, what the operator adds, and one digest over all of it."""
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,6 +120,7 @@ def test_an_organisation_cannot_do_anything_else(tmp_path: Path, text: str, comp
     [
         "time.now_ns() > 5",
         'time["now_ns"]() > 5',
+        'time.clock([0, concat("", ["Lo", "cal"])])[0] == 1',
         'rand.intn("die", 6) == 5',
         "count([1]) == 5 with count as rand.intn",
         'http.send({"method": "get", "url": "http://127.0.0.1"}).status_code == 200',
@@ -136,6 +139,20 @@ def test_a_policy_that_would_answer_otherwise_tomorrow_is_refused(
     with pytest.raises(SpecError, match="has another answer each time") as caught:
         Bundle.base().with_directory(tmp_path)
     assert "more/rule.rego" in str(caught.value)
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("Etc/GMT-1", "1"), ("Etc/GMT-2", "2")])
+def test_twin_unasked_such_a_policy_answers_otherwise_on_another_machine(
+    zone: str, hour: str
+) -> None:
+    asks = (
+        "import regorus\nengine = regorus.Engine()\n"
+        "engine.add_policy('p', 'package p\\nx := time.clock([0, \"Local\"])[0]')\n"
+        "print(engine.eval_rule_as_json('data.p.x'))"
+    )
+    start = [sys.executable, "-c", asks]
+    run = subprocess.run(start, env={"TZ": zone}, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == hour
 
 
 def test_facts_and_rules_may_be_called_like_a_clock(tmp_path: Path) -> None:
