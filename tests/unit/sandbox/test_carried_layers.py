@@ -314,3 +314,31 @@ def test_who_cannot_read_all_of_a_layer_reads_none(hiding: tuple[Layer, Folder])
 @pytest.mark.root
 def test_sabotage_half_of_a_layer_hides_a_deletion(hiding: tuple[Layer, Folder]) -> None:
     assert looked(*hiding, "sabotaged") == "[]"
+
+
+def read_at_the_end(desk: Desk, monkeypatch: pytest.MonkeyPatch, capacity: int) -> int:
+    """How many files are read for their digests where an agent made many with holes."""
+    read: list[bytes] = []
+
+    def digest(root: int, path: bytes) -> str:
+        read.append(path)
+        return ""
+
+    monkeypatch.setattr(carry, "_digest", digest)
+    monkeypatch.setattr(carry, "_capacity", lambda root: capacity)
+    packing, volume = desk.session()
+    for number in range(50):
+        with (volume / str(number)).open("wb") as file:
+            file.truncate(1 << 20)
+    packing.pack(last=True)
+    return len(read)
+
+
+def test_holes_are_not_read_without_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_at_the_end(desk, monkeypatch, 3 << 20) <= 5
+
+
+def test_sabotage_without_a_bound_every_hole_is_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read_at_the_end(desk, monkeypatch, 1 << 60) >= 50
