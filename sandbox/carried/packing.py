@@ -1,26 +1,22 @@
 """Fills a volume with what an agent is to see, and brings back what it changed."""
 
-import base64
-import itertools
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from trilemma.errors import WorkspaceError
 
-from ..beneath import directory, open_beneath
+from ..beneath import directory
 from ..folder import Folder
 from ..idmap import sandbox_owner
-from .carrier import PIECE, Carrier, Row, Vanished, digest
+from .carrier import Carrier, Row, Vanished, digest
 from .record import Record
-from .tree import MAX_ENTRIES, Kind, Node, Tree, above, merged, read_tree, wire
+from .source import check_size, file_rows, opened, pieces_of
+from .tree import Kind, Node, Tree, above, merged, read_tree, wire
 from .upper import Upper
 
-_PAGE = 4096
-_SPARE_ENTRIES = 1000
-"""For what the agent makes, and the volume itself."""
 _TICK = 50_000_000
 """Nanoseconds in which a file may change twice without a new time. Kernels need a tenth of it."""
 
@@ -60,7 +56,7 @@ class Packing:
             WorkspaceError: it does not fit into ``size`` bytes, or changes while it is read.
             SandboxError: the carrier is gone.
         """
-        with _opened(self._folder, self._layer) as (base, upper):
+        with opened(self._folder, self._layer) as (base, upper):
             self._base = read_tree(base)
             changes = _own_tree(upper) if upper is not None else Tree()
             shown = merged(self._base, changes, Record.load(self._layer).gone)
@@ -70,7 +66,7 @@ class Packing:
             nodes = {
                 path: (changes if own else self._base).nodes[path] for path, own in shown.items()
             }
-            _check_size(self._folder, nodes, size)
+            check_size(self._folder, nodes, size)
             self._carrier.put(self._rows(nodes, sources))
         there = self._carrier.listing().nodes
         self._known = {path: there[path] for path in shown if path in there}
@@ -86,8 +82,8 @@ class Packing:
             elif node.kind is Kind.LINK:
                 yield ["link", wire(path), wire(node.target)]
             else:
-                content = _content(sources[path], path)
-                yield from _file(path, node, self._noted(path, content))
+                data = self._noted(path, pieces_of(sources[path], path))
+                yield from file_rows(path, node, data)
         for path, node in reversed(nodes.items()):
             if node.kind is Kind.FOLDER:
                 yield ["done", wire(path), node.mode, node.mtime]
@@ -194,55 +190,3 @@ def _own_tree(upper: int) -> Tree:
                 os.chmod(name, mode & 0o777 | needed, dir_fd=parent)
         tree = read_tree(upper)
     return tree
-
-
-@contextmanager
-def _opened(folder: Folder, layer: Path) -> Iterator[tuple[int, int | None]]:
-    """The folder, and the layer's changes where it has any."""
-    with ExitStack() as stack:
-        base = folder.open(os.O_RDONLY)
-        stack.callback(os.close, base)
-        upper = None
-        if (layer / "upper").is_dir():
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            upper = os.open(layer / "upper", flags)
-            stack.callback(os.close, upper)
-        yield base, upper
-
-
-def _check_size(folder: Folder, nodes: dict[str, Node], size: int) -> None:
-    total = sum(-(-node.size // _PAGE) * _PAGE for node in nodes.values())
-    most = MAX_ENTRIES - _SPARE_ENTRIES
-    if total > size or len(nodes) > most:
-        raise WorkspaceError(
-            f"workspace {str(folder.path)!r} has to be carried into its sandbox and is too large: "
-            f"{total >> 20} MiB in {len(nodes)} entries, and {size >> 20} MiB in {most} fit; "
-            "raise TRILEMMA_CARRIED_MB, or name a smaller folder"
-        )
-
-
-def _content(root: int, path: str) -> Iterator[bytes]:
-    """A file of this host, in pieces; raises ``Vanished`` where it is gone, or none any more."""
-    try:
-        opened = open_beneath(root, path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        raise Vanished(path) from None
-    with open(opened, "rb") as file:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            raise Vanished(path)
-        while piece := file.read(PIECE):
-            yield piece
-
-
-def _file(path: str, node: Node, content: Iterator[bytes]) -> Iterator[Row]:
-    """The rows that make a file; none for one that is gone."""
-    try:
-        # An empty file as well takes a row to make it.
-        first = next(content, b"")
-    except Vanished:
-        return
-    offset = 0
-    for piece in itertools.chain([first], content):
-        yield ["data", wire(path), offset, base64.b64encode(piece).decode()]
-        offset += len(piece)
-    yield ["done", wire(path), node.mode, node.mtime]
