@@ -55,12 +55,11 @@ class Contents:
     """Links where sandboxes have mounts, which would appear elsewhere."""
 
     def unusable(self) -> Iterator[str]:
-        """Why no sandbox is made of the image."""
-        if rights := (*self.setuid, *self.capabilities):
-            yield (
-                f"it holds programs that run with rights of their own ({_some(rights)}); take "
-                "them away: RUN find / -xdev -type f -perm /6000 -exec chmod ug-s {} +"
-            )
+        """Why no sandbox is made of the image.
+
+        Programs that run with rights of their own are no reason: where no process may gain
+        privileges, the kernel runs them with none.
+        """
         if self.devices:
             yield f"it holds device nodes or fifos ({_some(self.devices)})"
         if self.diverted:
