@@ -21,7 +21,7 @@ SECONDS = 600.0
 RETRIES = 2
 """How often a call that did not get through is tried again."""
 
-_REMARKS = (r"Item '\w+' on TypedDict class", r"Accessing the 'model_\w+' attribute")
+_REMARKS = (r"Items? '\w+'.* on TypedDict class", r"Accessing the 'model_\w+' attribute")
 """Warnings of its types about themselves, which would land in the middle of a live view."""
 
 
