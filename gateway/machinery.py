@@ -98,7 +98,7 @@ class Machinery:
         self.pool.close()
         self.backend.close()
         self.workspaces.close()
-        self.janitor.close(clean=True)
+        self.janitor.close(clean=self.backend.clean)
 
 
 def _views(runtime: RuntimeDir, backend: DockerBackend, settings: Settings) -> Views:

@@ -58,6 +58,8 @@ class DockerBackend:
             raise
         self.late = os.geteuid() == 0 and not self._transport.stdio
         """Whether a workspace can be shown to a sandbox that runs already."""
+        self.clean = True
+        """Whether every container that was to go is gone."""
         self._images = ImageCheck()
         self._tree = HostTree()
         self._sandboxes: set[DockerSandbox] = set()
@@ -158,8 +160,11 @@ class DockerBackend:
         """What fails here is left to the janitor."""
         with self._lock:
             self._sandboxes = {s for s in self._sandboxes if s.exchange != settings.exchange}
-        with contextlib.suppress(SandboxError):
+        try:
             self._engine.remove(settings.name)
+        except SandboxError as error:
+            _log.warning("container %s is left to the janitor: %s", settings.name, error)
+            self.clean = False
         if settings.slot is not None:
             settings.slot.close()
         shutil.rmtree(settings.exchange, ignore_errors=True)

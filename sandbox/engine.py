@@ -15,6 +15,8 @@ from .way import MISSING, Way
 Inspect = Mapping[str, Any]
 """What the Engine says about a container or an image."""
 
+_REMOVALS, _REMOVING = 6, 3
+"""How often a removal is tried, and seconds for one that is in progress."""
 _STARTED = 30.0
 """Seconds for one request; creating and starting are the slow ones."""
 
@@ -93,14 +95,33 @@ class Engine:
         return attach(self._way.address, container)
 
     def remove(self, container: str) -> None:
-        """Kill and remove a container, by id or name, and wait until it is gone."""
+        """Kill and remove a container, by id or name, and wait until it is gone.
+
+        Raises:
+            SandboxError: the engine does not get rid of it.
+
+        """
         with self._translated(), contextlib.suppress(foreign.NotFound):
-            try:
-                self._api.remove_container(container, force=True, v=True)
-            except foreign.APIError as exc:
-                if exc.status_code != 409:  # "removal already in progress"
-                    raise
-                self._api.wait(container, condition="removed")
+            for _ in range(_REMOVALS - 1):
+                if self._removed(container):
+                    return
+            self._api.remove_container(container, force=True, v=True)
+
+    def _removed(self, container: str) -> bool:
+        """Try to; False where it may be there still."""
+        try:
+            self._api.remove_container(container, force=True, v=True)
+        except foreign.NotFound:
+            return True
+        except foreign.APIError as exc:
+            # Somebody else removes it, or it ended just when it was to be killed. Then the engine
+            # says that a removal is in progress, and may mean one that it has given up.
+            if exc.status_code not in (409, 500):
+                raise
+            with contextlib.suppress(requests.exceptions.RequestException):
+                self._api.wait(container, timeout=_REMOVING, condition="removed")
+            return False
+        return True
 
     def containers(self, label: str) -> tuple[Inspect, ...]:
         """Every container, running or not, that carries ``label`` or ``label=value``."""
