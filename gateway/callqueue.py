@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 from trilemma.errors import SandboxError
 
+from ..sandbox.turns import fulfil
+
 T = TypeVar("T")
 
 _Work = tuple["Future[T]", Callable[[], T]]
@@ -43,11 +45,7 @@ class CallQueue(Generic[T]):
             future.set_exception(SandboxError("the gateway is closed"))
 
     def _run(self, future: "Future[T]", work: Callable[[], T]) -> None:
-        if future.set_running_or_notify_cancel():
-            try:
-                future.set_result(work())
-            except BaseException as error:
-                future.set_exception(error)
+        fulfil(future, work)
         self._end()
 
     def _end(self) -> None:
