@@ -23,16 +23,21 @@ def refusal() -> str:
     return text
 
 
-def test_an_engine_behind_ssh_is_the_engine(
-    ssh_server: SshServer, monkeypatch: pytest.MonkeyPatch, engine: Engine
-) -> None:
-    ssh_server.elsewhere().use(monkeypatch)
+def is_reached_over_stdio(engine: Engine) -> None:
+    """The engine that ``DOCKER_HOST`` names now is this very one, and shares nothing with us."""
     there = Engine()
     try:
         assert there.info()["ID"] == engine.info()["ID"]
         assert choose(there).stdio
     finally:
         there.close()
+
+
+def test_an_engine_behind_ssh_is_the_engine(
+    ssh_server: SshServer, monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> None:
+    ssh_server.elsewhere().use(monkeypatch)
+    is_reached_over_stdio(engine)
     assert not choose(engine).stdio
 
 
@@ -111,12 +116,7 @@ def test_an_engine_with_tls_is_the_engine(
     tls_server: TlsServer, monkeypatch: pytest.MonkeyPatch, engine: Engine
 ) -> None:
     tls_server.elsewhere().use(monkeypatch)
-    there = Engine()
-    try:
-        assert there.info()["ID"] == engine.info()["ID"]
-        assert choose(there).stdio
-    finally:
-        there.close()
+    is_reached_over_stdio(engine)
 
 
 @pytest.mark.parametrize("who", ["stranger", "mistaken"])
