@@ -1,15 +1,13 @@
-"""What the engine's host adds to every container by itself: AppArmor, and users mapped again."""
+"""What the engine's host adds to every container by itself: AppArmor, and users of its own."""
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from trilemma.errors import SandboxError
-
 from .engine import Engine, Inspect
 from .expected import Finding
 
-APPARMOR, REMAPPED = "apparmor", "userns"
+APPARMOR, REMAPPED, ROOTLESS = "apparmor", "userns", "rootless"
 
 PROFILE = "docker-default"
 """The Engine's own AppArmor profile: it denies mounts and ptrace and writing to /proc and /sys."""
@@ -20,7 +18,12 @@ _ENFORCED = f"{PROFILE} (enforce)"
 @functools.lru_cache(maxsize=8)
 def host_security(engine: Engine) -> frozenset[str]:
     """What the engine says its host has: ``apparmor``, ``seccomp``, ``userns``, ``rootless``..."""
-    options = (option.split(",") for option in engine.info().get("SecurityOptions") or ())
+    return security(engine.info())
+
+
+def security(info: Inspect) -> frozenset[str]:
+    """The same, out of what the engine says of itself."""
+    options = (str(option).split(",") for option in info.get("SecurityOptions") or ())
     return frozenset(
         value
         for fields in options
@@ -29,22 +32,9 @@ def host_security(engine: Engine) -> frozenset[str]:
     )
 
 
-def refuse_remapping(security: frozenset[str]) -> None:
-    """Refuse an engine that maps every container's users to others.
-
-    A sandbox's socket and workspace belong to the very user that it runs as; that user is never
-    root, so mapping it once more would protect nothing.
-
-    Raises:
-        SandboxError: it does.
-
-    """
-    if REMAPPED in security:
-        raise SandboxError(
-            "the container engine maps users (userns-remap), and what belongs to a sandbox's user "
-            "would belong to nobody in it; take userns-remap out of daemon.json, or use another "
-            "engine (DOCKER_HOST)"
-        )
+def own_users(security: frozenset[str]) -> bool:
+    """Whether every container is in a user namespace: its users are others on the engine's host."""
+    return bool(security & {REMAPPED, ROOTLESS})
 
 
 def labels(processes: Iterable[int]) -> dict[int, str]:

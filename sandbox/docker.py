@@ -17,12 +17,12 @@ from trilemma.errors import (
 
 from .arrival import verify_slot
 from .channel import Channel
-from .confined import host_security, refuse_remapping
 from .container import Settings, configuration
 from .dockersandbox import DockerSandbox
 from .engine import Engine
 from .hosttree import HostTree
 from .imagecheck import ImageCheck
+from .keptlimits import refuse_unlimited
 from .runtime import RuntimeDir
 from .slots import Slot
 from .spec import SandboxSpec
@@ -80,7 +80,7 @@ class DockerBackend:
         """Make, start and verify one sandbox; see ``base.SandboxBackend``."""
         if self._closed:
             raise SandboxError("the sandbox backend is closed")
-        refuse_remapping(host_security(self._engine))
+        refuse_unlimited(self._engine)
         brought, tree = self._images.check(spec.image), self._tree.volume()
         settings = Settings(
             spec=spec,

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .confined import own_users
 from .container import EXCHANGE, HOST_FLAGS, HOST_TREE, WORKSPACE, Settings
 from .expected import Finding
 from .proc import MountPoint
-from .profile import OWN_MOUNTS
+from .profile import DEVICES, OWN_MOUNTS
 from .spec import Exec, SandboxSpec
 
 
@@ -17,10 +18,15 @@ class _MountRule:
     target: str
     kind: str | None
     flags: tuple[str, ...]
+    root: str | None = None
+    """The part of the file system; None where it does not matter."""
 
 
-def mount_rules(settings: Settings) -> tuple[_MountRule, ...]:
-    """The mounts that must be there, with the flags that each must have."""
+def mount_rules(settings: Settings, *, devices: bool) -> tuple[_MountRule, ...]:
+    """The mounts that must be there, with the flags that each must have.
+
+    In a user namespace nobody can make ``devices``, so there the runtime mounts the host's.
+    """
     # Code may execute what it writes; nobody else finds anything executable to write to.
     noexec = () if settings.spec.exec is Exec.FREE else ("noexec",)
     rules = [
@@ -38,6 +44,8 @@ def mount_rules(settings: Settings) -> tuple[_MountRule, ...]:
     if settings.spec.mount is not None:
         kind = "tmpfs" if settings.spec.mount.volume else None
         rules.append(_MountRule(WORKSPACE, kind, workspace_flags(settings.spec)))
+    if devices:
+        rules += [_MountRule(f"/dev{root}", "devtmpfs", (), root) for root in DEVICES]
     return tuple(rules)
 
 
@@ -50,10 +58,12 @@ def workspace_flags(spec: SandboxSpec) -> tuple[str, ...]:
     return (access, "nosuid", "nodev") if execute else (access, "nosuid", "nodev", "noexec")
 
 
-def of_mounts(mounts: tuple[MountPoint, ...], settings: Settings) -> Iterator[Finding]:
-    """What is wrong with the mounts."""
+def of_mounts(
+    mounts: tuple[MountPoint, ...], settings: Settings, security: frozenset[str]
+) -> Iterator[Finding]:
+    """What is wrong with the mounts, where the host has this ``security``."""
     at = {mount.target: mount for mount in mounts}
-    rules = {rule.target: rule for rule in mount_rules(settings)}
+    rules = {rule.target: rule for rule in mount_rules(settings, devices=own_users(security))}
     for rule in rules.values():
         mount = at.get(rule.target)
         if mount is None:
@@ -62,6 +72,8 @@ def of_mounts(mounts: tuple[MountPoint, ...], settings: Settings) -> Iterator[Fi
             yield Finding(
                 f"the mount {rule.target}", rule.flags, (mount.kind, *sorted(mount.flags))
             )
+        elif rule.root not in (None, mount.root):
+            yield Finding(f"the mount {rule.target}", rule.root, mount.root)
     for target in at.keys() - rules.keys() - OWN_MOUNTS:
         if not target.startswith("/sys/"):  # Below the mask, out of reach.
             yield Finding(f"the mount {target}", "not there", at[target].kind)

@@ -11,6 +11,9 @@ OWN_MOUNTS = frozenset(
 ) | {HOST_TREE, "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", *MASKED_PATHS, *READ_ONLY_PATHS}
 """Where every container has a mount that shows nothing of the host's files."""
 
+DEVICES = ("/null", "/zero", "/full", "/random", "/urandom", "/tty")
+"""Those that every container has. Where it cannot have its own they are mounted from the host."""
+
 ENGINE_FILTER = 1
 """The Engine's own seccomp filter. A locked process carries more than that."""
 
@@ -44,7 +47,13 @@ def derive(evidence: Evidence, egress: Egress) -> CapabilitySet:
 
 def shows_host_files(mount: MountPoint) -> bool:
     """Whether a mount brings in anything but the container's own system."""
-    return mount.target not in OWN_MOUNTS and not mount.target.startswith("/sys/")
+    return not (mount.target in OWN_MOUNTS or mount.target.startswith("/sys/") or _is_device(mount))
+
+
+def _is_device(mount: MountPoint) -> bool:
+    """Whether it shows one of those devices, and at its own place."""
+    known = mount.root in DEVICES and mount.target == f"/dev{mount.root}"
+    return known and mount.kind == "devtmpfs"
 
 
 def _unconfined(evidence: Evidence) -> bool:

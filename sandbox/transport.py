@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from .channel import Channel
+from .confined import own_users, security
 from .container import Settings
 from .engine import Engine, Inspect
 from .evidence import Evidence
@@ -100,11 +101,9 @@ def _is_ours(engine: Engine) -> bool:
 def runs_here(info: Inspect) -> bool:
     """Whether an engine that says this of itself runs in the same system as this process."""
     here = os.uname()
-    options = [str(option) for option in info.get("SecurityOptions") or ()]
-    renumbered = any("name=rootless" in o or "name=userns" in o for o in options)
     return (
         info.get("KernelVersion") == here.release
         and info.get("Name") == here.nodename
         and info.get("OperatingSystem") != "Docker Desktop"
-        and not renumbered
+        and not own_users(security(info))
     )

@@ -75,7 +75,7 @@ CHECKS = (
     Check(
         "every mount is there with its flags, and no other",
         Witness.KERNEL,
-        lambda evidence, settings: of_mounts(evidence.mounts, settings),
+        lambda evidence, settings: of_mounts(evidence.mounts, settings, evidence.security),
     ),
     Check(
         "no namespace is the host's, and there is no interface but lo",

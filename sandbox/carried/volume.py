@@ -9,7 +9,8 @@ from trilemma.errors import SandboxError
 
 from ..container import LABEL
 from ..docker import DockerBackend
-from ..idmap import SANDBOX_ID
+from ..idmap import SANDBOX_ID, Owner
+from ..remapped import volume_owner
 from ..spec import Mount
 from .tree import MAX_ENTRIES
 
@@ -32,7 +33,8 @@ class Volume:
             SandboxError: the engine makes none, or not the one that was asked for.
         """
         name = f"trilemma-{secrets.token_hex(8)}"
-        options = {"type": "tmpfs", "device": "tmpfs", "o": _options(size, executable)}
+        owner = volume_owner(backend.engine)
+        options = {"type": "tmpfs", "device": "tmpfs", "o": _options(size, executable, owner)}
         labels = {f"{LABEL}.instance": backend.instance}
         made = backend.engine.create_volume(name, options, labels)
         if made.get("Options") != options or made.get("Labels") != labels:
@@ -57,7 +59,7 @@ class Volume:
         return True
 
 
-def _options(size: int, executable: bool) -> str:
+def _options(size: int, executable: bool, owner: Owner) -> str:
     flags = "nosuid,nodev" if executable else "nosuid,nodev,noexec"
-    owner = f"uid={SANDBOX_ID},gid={SANDBOX_ID},mode=0700"
-    return f"{flags},size={size},nr_inodes={MAX_ENTRIES},{owner}"
+    access = f"uid={owner.uid},gid={owner.gid},mode=0700"
+    return f"{flags},size={size},nr_inodes={MAX_ENTRIES},{access}"

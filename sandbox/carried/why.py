@@ -2,6 +2,7 @@
 
 import os
 
+from ..confined import REMAPPED, ROOTLESS, security
 from ..engine import Engine
 from ..maymount import may_mount
 from ..transport import runs_here
@@ -22,8 +23,10 @@ def why_carried(engine: Engine) -> str:
     info = engine.info()
     if str(info.get("OperatingSystem")) == "Docker Desktop":
         return "Docker Desktop runs its containers on a machine of its own"
-    if any("name=rootless" in str(option) for option in info.get("SecurityOptions") or ()):
+    if ROOTLESS in security(info):
         return "the engine runs without root, in a mount namespace of its own"
+    if REMAPPED in security(info):
+        return "the engine gives the users of its containers other numbers (userns-remap)"
     if not runs_here(info):
         return f"the engine at {engine.address} runs in another system than this gateway"
     return ""

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from trilemma.cli.checks import Finding, Status
 from trilemma.gateway.settings import Settings
 from trilemma.sandbox import images
+from trilemma.sandbox.confined import REMAPPED, ROOTLESS, own_users, security
 from trilemma.sandbox.engine import Engine, Inspect
+from trilemma.sandbox.keptlimits import unkept
 from trilemma.sandbox.transport import runs_here
-
-_LIMITS = ("MemoryLimit", "PidsLimit", "CpuCfsQuota")
 
 
 def check_engine(settings: Settings) -> Iterator[Finding]:
@@ -22,36 +22,43 @@ def check_engine(settings: Settings) -> Iterator[Finding]:
         info = engine.info()
     finally:
         engine.close()
-    security = [str(option) for option in info.get("SecurityOptions") or ()]
-    rootless = any("name=rootless" in option for option in security)
-    mode = "rootless" if rootless else "as root"
-    text = f"Docker {info.get('ServerVersion')} {mode} at {engine.address}"
+    text = f"Docker {info.get('ServerVersion')} {_mode(info)} at {engine.address}"
     yield Finding("engine", Status.OK, text)
     yield Finding("transport", Status.OK, _transport(engine.address, info))
-    yield _seccomp(security)
+    yield _seccomp(info)
     yield _cgroups(info)
     yield _runtimes(info)
     yield from _images()
 
 
+def _mode(info: Inspect) -> str:
+    options = security(info)
+    if ROOTLESS in options:
+        return "rootless"
+    return "as root, with userns-remap" if REMAPPED in options else "as root"
+
+
 def _transport(address: str, info: Inspect) -> str:
     if address.startswith("unix://") and runs_here(info):
         return "a socket in a folder that each sandbox shares with the gateway"
-    return "each sandbox's attached input and output; its engine runs in another system"
+    why = (
+        "its engine gives its users other numbers"
+        if own_users(security(info))
+        else ("its engine runs in another system")
+    )
+    return f"each sandbox's attached input and output; {why}"
 
 
-def _seccomp(security: list[str]) -> Finding:
-    if any("name=seccomp" in option for option in security):
+def _seccomp(info: Inspect) -> Finding:
+    if "seccomp" in security(info):
         return Finding("seccomp", Status.OK, "the engine confines system calls")
     return Finding("seccomp", Status.MISSING, "the engine was built or started without seccomp")
 
 
 def _cgroups(info: Inspect) -> Finding:
-    lacking = [name for name in _LIMITS if not info.get(name)]
     version = f"version {info.get('CgroupVersion', '1')}, {info.get('CgroupDriver')}"
-    if lacking:
-        text = f"{version}; the kernel cannot keep {', '.join(lacking)}"
-        return Finding("cgroups", Status.MISSING, text)
+    if lacking := unkept(info):
+        return Finding("cgroups", Status.MISSING, f"{version}; {lacking}")
     swap = "" if info.get("SwapLimit") else "; no limit on swap"
     return Finding("cgroups", Status.OK, version + swap)
 

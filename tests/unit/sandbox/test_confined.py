@@ -2,8 +2,7 @@
 
 import pytest
 
-from trilemma.errors import SandboxError
-from trilemma.sandbox.confined import host_security, of_confinement, refuse_remapping
+from trilemma.sandbox.confined import host_security, of_confinement
 from trilemma.sandbox.proc import inside
 
 ENFORCED = "docker-default (enforce)"
@@ -50,13 +49,6 @@ def test_one_that_the_host_could_confine_and_does_not_is_found(
 
 def test_a_host_without_it_is_no_finding() -> None:
     assert list(of_confinement(frozenset({"seccomp"}), {"AppArmorProfile": ""}, {1: ""})) == []
-
-
-def test_an_engine_that_maps_users_again_is_refused_in_one_line() -> None:
-    with pytest.raises(SandboxError, match="userns-remap") as refused:
-        refuse_remapping(frozenset({"seccomp", "userns"}))
-    assert "\n" not in str(refused.value)
-    refuse_remapping(frozenset({"seccomp", "rootless"}))
 
 
 @pytest.mark.parametrize(
