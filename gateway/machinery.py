@@ -110,14 +110,14 @@ def _views(runtime: RuntimeDir, backend: DockerBackend, settings: Settings) -> V
 
 
 def image(kind: images.Kind) -> str:
-    """The id of the image of that kind on this machine.
+    """The id of the image of that kind that was built here.
 
     Raises:
         ImageMissing: it was not built yet.
     """
     found = images.find(kind)
     if found is None:
-        raise ImageMissing(f"the {kind} image is not on this machine; run: trilemma image build")
+        raise ImageMissing(f"the {kind} image was not built here yet; run: trilemma image build")
     return found
 
 

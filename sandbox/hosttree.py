@@ -47,7 +47,9 @@ class HostTree:
             # The image stays the same for as long as this process does, whatever is installed.
             self._image = self._image or find("base")
             if self._image is None:
-                raise ImageMissing("the base image is not there; run: trilemma image build")
+                raise ImageMissing(
+                    "the base image was not built here yet; run: trilemma image build"
+                )
             self._name = self._name or ready_volume(self._image)
             return self._name
 

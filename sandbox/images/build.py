@@ -7,6 +7,7 @@ from typing import get_args
 from trilemma.errors import SandboxError
 
 from .archive import Layer, configuration, stream
+from .built import find_built, remember
 from .cache import interpreter, locked, system
 from .dockerfile import build_with_engine, kind_plan
 from .engine import ImageEngine, Progress, engine
@@ -19,10 +20,10 @@ _TOOLS = ("apt-get", "apt-config", "dpkg-deb")
 
 
 def find(kind: Kind) -> ImageId | None:
-    """The image of this version, if the engine has it."""
+    """The image of this version, if it was built here and the engine has it."""
     identity = image_identity(kind)
     with engine() as client:
-        return client.find(tag(kind, identity), identity)
+        return find_built(client, tag(kind, identity), identity)
 
 
 def ensure(kind: Kind, progress: Progress = print, *, refresh: bool = False) -> ImageId:
@@ -53,16 +54,18 @@ def _build(kind: Kind, progress: Progress, *, refresh: bool) -> ImageId:
     identity = image_identity(kind)
     name = tag(kind, identity)
     with locked() as folder, engine() as client:
-        found = None if refresh else client.find(name, identity)
+        found = None if refresh else find_built(client, name, identity)
         if found:
             return found
         progress(f"building image {name}")
-        if not has_debian_tools():
-            return build_with_engine(client, kind_plan(kind, name, identity), progress)
-        layers = image_layers(kind, folder, progress, refresh=refresh)
-        if image_identity(kind) != identity:
-            raise SandboxError("the tool host's source changed while it was baked; try again")
-        return _load(client, layers, name, identity)
+        if has_debian_tools():
+            layers = image_layers(kind, folder, progress, refresh=refresh)
+            if image_identity(kind) != identity:
+                raise SandboxError("the tool host's source changed while it was baked; try again")
+            made = _load(client, layers, name, identity)
+        else:
+            made = build_with_engine(client, kind_plan(kind, name, identity), progress)
+        return remember(client, name, made)
 
 
 def has_debian_tools() -> bool:
@@ -89,4 +92,8 @@ def image_layers(
 
 def _load(client: ImageEngine, layers: list[Layer], name: str, identity: str) -> ImageId:
     client.load(stream(layers, configuration(layers, identity), name))
-    return client.found(name, identity)
+    image = client.found(name, identity)
+    # Asked for by its id, which names one image, whatever is loaded meanwhile.
+    if client.inspect(image)["RootFS"].get("Layers") != [layer.digest for layer in layers]:
+        raise SandboxError(f"image {name!r} is not the one that was just loaded; try again")
+    return image

@@ -44,7 +44,7 @@ def kind_plan(kind: Kind, name: str, identity: str, debian: str | None = None) -
 
 def build_with_engine(client: ImageEngine, plan: Plan, progress: Progress) -> ImageId:
     """Have the engine build an image."""
-    client.build(
+    made = client.build(
         io.BytesIO(_context(plan)),
         progress,
         dockerfile=plan.dockerfile,
@@ -52,7 +52,8 @@ def build_with_engine(client: ImageEngine, plan: Plan, progress: Progress) -> Im
         buildargs={**plan.arguments, "IDENTITY": plan.identity},
         network_mode=plan.network,
     )
-    return client.found(plan.name, plan.identity)
+    # By the id that it gave: the name may lead elsewhere by now.
+    return client.found(made, plan.identity)
 
 
 def _context(plan: Plan) -> bytes:

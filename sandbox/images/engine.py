@@ -30,8 +30,15 @@ class ImageEngine:
     def __init__(self, api: Any) -> None:
         self._api = api
 
+    def id(self) -> str:
+        """What the engine calls itself; it stays when the engine starts again."""
+        return str(self._api.info().get("ID") or "")
+
     def find(self, name: str, identity: str) -> ImageId | None:
-        """The image behind a name, if it says that it is this one and brings nothing along."""
+        """The image of a name or id, if it says that it is this one and brings nothing along.
+
+        That it says so is no proof: see built.py.
+        """
         try:
             found = self._api.inspect_image(name)
         except ImageNotFound:
@@ -55,16 +62,24 @@ class ImageEngine:
             if "error" in line:
                 raise SandboxError(f"the container engine refused the image: {line['error']}")
 
-    def build(self, context: Any, progress: Progress, **options: Any) -> None:
-        """Have the engine follow a Dockerfile; ``context`` is a tar file."""
-        lines: Iterator[Mapping[str, str]] = self._api.build(
+    def build(self, context: Any, progress: Progress, **options: Any) -> ImageId:
+        """Have the engine follow a Dockerfile; ``context`` is a tar file.
+
+        Raises:
+            SandboxError: it cannot, or does not say what it made.
+        """
+        made = ""
+        lines: Iterator[Mapping[str, Any]] = self._api.build(
             fileobj=context, custom_context=True, rm=True, forcerm=True, decode=True, **options
         )
         try:
             for line in lines:
-                _follow(line, progress)
+                made = _follow(line, progress) or made
         finally:
             self.remove(label=STAGE, dangling=True)
+        if not made:
+            raise SandboxError("the container engine does not say which image it built")
+        return ImageId(made)
 
     def remove(self, *, label: str, dangling: bool = False, kept: Collection[str] = ()) -> int:
         """Remove images with a label; one that a container uses stays. Gives how many went."""
@@ -169,12 +184,14 @@ def engine() -> Iterator[ImageEngine]:
         way.close()
 
 
-def _follow(line: Mapping[str, str], progress: Progress) -> None:
+def _follow(line: Mapping[str, Any], progress: Progress) -> str:
+    """Pass on what is being done; the id of the image, where the line says it."""
     if "error" in line:
         raise SandboxError(f"the engine cannot build the image: {line['error'].strip()}")
     text = line.get("stream", "").strip()
     if text.startswith("Step "):
         progress(text)
+    return str((line.get("aux") or {}).get("ID") or "")
 
 
 def _short(error: Exception) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .build import ensure
+from .built import find_built, remember
 from .cache import locked
 from .dockerfile import Plan, build_with_engine
 from .engine import Progress, engine
@@ -39,14 +40,14 @@ def with_packages(
         lock = _lock(wanted, folder, progress, refresh=refresh)
         identity = _hash(image_identity("code") + lock.read_text())
         name = tag("packages", identity)
-        found = client.find(name, identity)
+        found = find_built(client, name, identity)
         if found:
             return found
         with tempfile.TemporaryDirectory(dir=folder) as work:
             files = {"packages.tar": _layer(lock, Path(work), progress)}
             progress(f"building image {name}")
             plan = Plan("Dockerfile.packages", name, identity, files, {"CODE": code})
-            return build_with_engine(client, plan, lambda _: None)
+            return remember(client, name, build_with_engine(client, plan, lambda _: None))
 
 
 def _lock(wanted: list[str], folder: Path, progress: Progress, *, refresh: bool) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.integration.builtnotes import give_built
 
 from trilemma.sandbox.engine import Engine
 from trilemma.sandbox.runtime import alive
@@ -61,7 +62,8 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def user(home: Path, engine: Engine, base_image: str, code_image: str) -> Run:
-    """Runs a command as that user."""
+    """Runs a command as that user, who has built the images."""
+    give_built(home / ".cache", UID)
     drop = [
         *("setpriv", f"--reuid={UID}", f"--regid={UID}", f"--groups={SOCKET.stat().st_gid}"),
         *("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"),

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.integration.builtnotes import give_built
 
 from trilemma.policy.capability import parse
 from trilemma.sandbox.base import BuiltinEntry, SandboxCall
@@ -96,6 +97,9 @@ def test_a_gateway_that_may_only_use_the_engine(code_image: str) -> None:
     group = Path("/var/run/docker.sock").stat()
     assert stat.S_ISSOCK(group.st_mode)
     try:
+        root.mkdir(mode=0o700)
+        os.chown(root, 12345, 12345)
+        give_built(root / "cache", 12345)
         done = subprocess.run(
             [sys.executable, "-c", UNPRIVILEGED, str(root), code_image, str(group.st_gid)],
             capture_output=True,
