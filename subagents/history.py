@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from ..inference.messages import Message, Reply, ToolCall
+from .prompt import Layout
 
 
 @dataclass(slots=True)
@@ -12,10 +13,9 @@ class History:
     _messages: list[Message] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, instructions: str, task: str) -> "History":
-        """A conversation that opens with the agent's instructions, where it has any, and a task."""
-        opening = [Message("system", instructions)] if instructions else []
-        return cls([*opening, Message("user", task)])
+    def begin(cls, layout: Layout, task: str) -> "History":
+        """A conversation that opens with what the layout puts first, and ends with the task."""
+        return cls(list(layout.opening(task)))
 
     @property
     def messages(self) -> tuple[Message, ...]:

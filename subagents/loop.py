@@ -18,6 +18,7 @@ from .events import Event, Finished, StepFinished, StepStarted, TextDelta
 from .history import History
 from .limits import RunLimits, Spent, check, out_of_time
 from .outcome import Outcome, State
+from .prompt import Layout
 
 
 class CallModel(Protocol):
@@ -46,8 +47,7 @@ Emit = Callable[[Event], None]
 async def run(
     task: str,
     *,
-    instructions: str,
-    tools: Sequence[FunctionTool],
+    layout: Layout,
     call_model: CallModel,
     call_tool: CallTool,
     limits: RunLimits,
@@ -61,7 +61,7 @@ async def run(
     error that is not Trilemma's own is a bug: it is raised.
     """
     started = time.monotonic()
-    current = _Run(History.begin(instructions, task), tools, call_model, call_tool, limits, emit)
+    current = _Run(History.begin(layout, task), layout.tools, call_model, call_tool, limits, emit)
     state, error = await _to_the_end(current)
     outcome = Outcome(
         state,

@@ -25,6 +25,7 @@ from trilemma.subagents.events import Event
 from trilemma.subagents.limits import RunLimits
 from trilemma.subagents.loop import run
 from trilemma.subagents.outcome import ToolOutcome
+from trilemma.subagents.prompt import Layout
 
 FETCH = """
 import json, sys, urllib.request
@@ -108,8 +109,7 @@ async def triage(task: str, tools: Container) -> None:
 
     await run(
         task,
-        instructions="",
-        tools=(),
+        layout=Layout(),
         call_model=call_model,
         call_tool=tools.call_tool,
         limits=RunLimits(steps=200),

@@ -15,6 +15,7 @@ from trilemma.subagents.events import Event, SessionOpened, ToolDenied
 from trilemma.subagents.limits import RunLimits
 from trilemma.subagents.loop import run
 from trilemma.subagents.outcome import Outcome, State
+from trilemma.subagents.prompt import Layout, SharedPrefix
 
 if TYPE_CHECKING:
     from trilemma.gateway.settings import Settings
@@ -66,8 +67,7 @@ class Client:
             emit(_opened(session))
             outcome = await run(
                 task.text if isinstance(task, Result) else task,
-                instructions=spec.instructions,
-                tools=session.tools,
+                layout=Layout(SharedPrefix(spec.instructions, session.tools)),
                 call_model=session.call_model,
                 call_tool=session.call_tool,
                 limits=RunLimits(**spec.limits.model_dump()),

@@ -26,6 +26,7 @@ from trilemma.subagents.events import (
 from trilemma.subagents.limits import RunLimits
 from trilemma.subagents.loop import CallModel, run
 from trilemma.subagents.outcome import Outcome, State, ToolOutcome
+from trilemma.subagents.prompt import Layout, SharedPrefix
 
 FIFTY_STEPS = RunLimits()
 FILES, INTERNET = Capability.FILES, Capability.INTERNET
@@ -79,8 +80,7 @@ async def go(
 ) -> Outcome:
     return await run(
         task,
-        instructions=instructions,
-        tools=(),
+        layout=Layout(SharedPrefix(instructions)),
         call_model=model,
         call_tool=tool,
         limits=limits,
