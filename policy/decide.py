@@ -3,6 +3,7 @@
 import logging
 
 from .capability import ALL, Capability
+from .delegating import delegation_breaks
 from .decision import Decision, Verdict
 from .engine import EngineAnswer, PolicyEngine
 from .reasons import Reason
@@ -54,9 +55,11 @@ def hard_rule(request: AccessRequest) -> frozenset[str]:
     if request.tool is not None and request.tool.declared is not True:
         broken.add(str(Reason.UNDECLARED_TOOL))
         taking = ALL
-    found = violation(request.held, taking, request.grants)
+    found = violation(request.held, taking, request.grants, request.share)
     if found is not None:
         broken.add(str(found))
+    if request.act is Act.DELEGATION:
+        broken |= delegation_breaks(request)
     if request.act is Act.MODEL and not _model_may_be_called(request):
         broken.add(str(Reason.OUTSIDE_MODEL_WITHOUT_INTERNET))
     return frozenset(broken)

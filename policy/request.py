@@ -16,6 +16,7 @@ class Act(StrEnum):
     MODEL = "model"
     WORKSPACE = "workspace"
     EGRESS = "egress"
+    DELEGATION = "delegation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,36 @@ class EgressFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DelegationFacts:
+    """The sub-agent that a task is handed to, and what would cross to it and back."""
+
+    agent: str
+    mode: str
+    """``attenuated``: in the same domain, with a share of it; ``mediated``: in one of its own."""
+    grants: CapabilitySet | None
+    """The sub-agent's pair; None where the first two that it takes latch."""
+    down: CapabilitySet = NONE
+    """What the task carries into the sub-agent's own domain; what its answer carries back is the
+    label of the request."""
+    free: bool = False
+    """Text that nothing bounds crosses, in either direction."""
+    bits: int = 0
+    """What the typed values that cross may tell, in bits, both ways."""
+    bits_left: int = 0
+    """Bits that may still cross, before this delegation."""
+    depth: int = 1
+    """How deep in its tree the sub-agent would stand; the root's own children stand at 1."""
+    children: int = 0
+    """Sub-agents that the parent has at work, before this one."""
+    total: int = 0
+    """Sub-agents that the tree has had, before this one."""
+    wider: tuple[str, ...] = ()
+    """In what the sub-agent would have more than its parent: ``grants``, ``tools`` ..."""
+    over: tuple[str, ...] = ()
+    """Reason codes of the tree's own limits that leave no room for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccessRequest:
     """One act, with the state it meets. The decision is a pure function of this value."""
 
@@ -97,10 +128,13 @@ class AccessRequest:
     """The pair fixed at the start; None where the first two latch."""
     label: CapabilitySet = NONE
     """What data that the act brings in carries: a workspace's label, a result's."""
+    share: CapabilitySet | None = None
+    """What a sub-agent in its parent's domain was given of the pair; None where it is nobody's."""
     tool: ToolFacts | None = None
     model: ModelFacts | None = None
     workspace: WorkspaceFacts | None = None
     egress: EgressFacts | None = None
+    delegation: DelegationFacts | None = None
     tainted: bool = False
     """The session has read text that strangers wrote. Kept for destination endorsement."""
     endorsed: bool = False
@@ -109,6 +143,8 @@ class AccessRequest:
     """A person approved this very act."""
     cause: tuple[Cause, ...] = ()
     """The events behind ``held``. Explains a decision, never changes it."""
+    details: tuple[str, ...] = ()
+    """What exactly is wrong, for people. Explains a decision, never changes it."""
 
     @property
     def taking(self) -> CapabilitySet:
@@ -124,11 +160,13 @@ class AccessRequest:
             "needs": _names(self.needs),
             "label": _names(self.label),
             "held": _names(self.held),
-            "grants": None if self.grants is None else _names(self.grants),
+            "grants": _value(self.grants),
+            "share": _value(self.share),
             "tool": _fields(self.tool),
             "model": _fields(self.model),
             "workspace": _fields(self.workspace),
             "egress": _fields(self.egress),
+            "delegation": _fields(self.delegation),
             "tainted": self.tainted,
             "endorsed": self.endorsed,
             "approved": self.approved,
@@ -142,4 +180,10 @@ def _names(capabilities: CapabilitySet) -> list[str]:
 def _fields(part: Any) -> dict[str, Any] | None:
     if part is None:
         return None
-    return {name: getattr(part, name) for name in part.__slots__}
+    return {name: _value(getattr(part, name)) for name in part.__slots__}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, frozenset):
+        return _names(value)
+    return list(value) if isinstance(value, tuple) else value

@@ -15,15 +15,21 @@ class Violation(StrEnum):
 
 
 def violation(
-    held: CapabilitySet, taking: CapabilitySet, grants: CapabilitySet | None
+    held: CapabilitySet,
+    taking: CapabilitySet,
+    grants: CapabilitySet | None,
+    share: CapabilitySet | None = None,
 ) -> Violation | None:
     """What would be broken if a domain that holds ``held`` took ``taking`` as well.
 
-    ``grants`` is the pair fixed at the start, or None where the first two taken latch.
+    ``grants`` is the pair fixed at the start, or None where the first two taken latch. ``share`` is what
+    a sub-agent was given of it: its own acts stay within, whatever its domain holds already.
     """
     after = held | taking
     if len(after) > LIMIT:
         return Violation.THIRD_CAPABILITY
     if grants is not None and not after <= grants:
+        return Violation.OUTSIDE_GRANTS
+    if share is not None and not taking <= share:
         return Violation.OUTSIDE_GRANTS
     return None

@@ -7,6 +7,7 @@ package trilemma
 
 import data.organisation
 import data.trilemma.approval
+import data.trilemma.delegation
 import data.trilemma.egress
 import data.trilemma.facts
 import data.trilemma.grants
@@ -34,6 +35,7 @@ _legal if {
 	models.ok
 	workspaces.ok
 	egress.ok
+	delegation.ok
 	count(organisation.deny) == 0
 }
 
@@ -46,6 +48,7 @@ _reasons contains reason if {
 		models.reasons,
 		workspaces.reasons,
 		egress.reasons,
+		delegation.reasons,
 	]
 	some reason in rule
 }

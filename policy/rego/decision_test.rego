@@ -9,6 +9,7 @@ _read := {
 	"label": [],
 	"held": ["internet"],
 	"grants": ["files", "internet"],
+	"share": null,
 	"tool": {"name": "read_file", "declared": true},
 	"approved": false,
 }

@@ -30,4 +30,5 @@ _always_uses := {
 	"model": [],
 	"workspace": ["files"],
 	"egress": ["internet"],
+	"delegation": [],
 }

@@ -1,6 +1,8 @@
 # METADATA
 # title: Grants
-# description: What a domain holds stays within the pair that was fixed at its start.
+# description: |
+#   What a domain holds stays within the pair that was fixed at its start, and what a sub-agent
+#   does within the share of it that it was given.
 package trilemma.grants
 
 default ok := false
@@ -8,11 +10,16 @@ default ok := false
 # METADATA
 # title: Whether the act stays within the grants
 ok if {
-	is_null(input.grants)
+	_within(input.grants, array.concat(input.held, array.concat(input.needs, input.label)))
+	_within(input.share, array.concat(input.needs, input.label))
+}
+
+_within(pair, capabilities) if {
+	is_null(pair)
 } else if {
-	is_array(input.grants)
-	every capability in array.concat(input.held, array.concat(input.needs, input.label)) {
-		capability in input.grants
+	is_array(pair)
+	every capability in capabilities {
+		capability in pair
 	}
 }
 

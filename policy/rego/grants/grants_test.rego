@@ -2,7 +2,13 @@ package trilemma.grants_test
 
 import data.trilemma.grants
 
-_facts := {"held": ["files"], "needs": ["internet"], "label": [], "grants": ["files", "internet"]}
+_facts := {
+	"held": ["files"],
+	"needs": ["internet"],
+	"label": [],
+	"grants": ["files", "internet"],
+	"share": null,
+}
 
 test_acts_within_the_grants_pass if {
 	grants.ok with input as _facts
@@ -32,5 +38,23 @@ test_grants_that_are_no_list_refuse if {
 }
 
 test_missing_grants_refuse if {
-	not grants.ok with input as object.remove(_facts, ["grants"])
+	every name in ["grants", "share"] {
+		not grants.ok with input as object.remove(_facts, [name])
+	}
+}
+
+test_a_sub_agent_stays_within_its_share_whatever_its_domain_holds if {
+	grants.ok with input as object.union(_facts, {"share": ["internet"]})
+	every share in [[], ["files"]] {
+		facts := object.union(_facts, {"share": share})
+		not grants.ok with input as facts
+		grants.reasons == {"outside_grants"} with input as facts
+	}
+}
+
+test_a_share_never_widens_the_grants if {
+	not grants.ok with input as object.union(_facts, {
+		"grants": ["files"],
+		"share": ["files", "internet"],
+	})
 }

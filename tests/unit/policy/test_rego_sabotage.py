@@ -13,6 +13,7 @@ from trilemma.policy.regorus import RegorusEngine
 from trilemma.policy.request import (
     AccessRequest,
     Act,
+    DelegationFacts,
     EgressFacts,
     ModelFacts,
     ToolFacts,
@@ -37,6 +38,14 @@ STOPPED_BY = {
         Act.WORKSPACE, "me", FILES, FILES, None, workspace=WorkspaceFacts("layer", known=False)
     ),
     "egress": replace(SEND, egress=replace(GET, listed=False)),
+    "delegation": AccessRequest(
+        Act.DELEGATION,
+        "me",
+        frozenset(),
+        FILES,
+        None,
+        delegation=DelegationFacts("helper", "attenuated", None, wider=("tools",)),
+    ),
     "approval": CALL,
 }
 
