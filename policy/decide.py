@@ -3,8 +3,8 @@
 import logging
 
 from .capability import ALL, Capability
-from .delegating import delegation_breaks
 from .decision import Decision, Verdict
+from .delegating import delegation_breaks
 from .engine import EngineAnswer, PolicyEngine
 from .reasons import Reason
 from .request import AccessRequest, Act

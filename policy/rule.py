@@ -22,8 +22,8 @@ def violation(
 ) -> Violation | None:
     """What would be broken if a domain that holds ``held`` took ``taking`` as well.
 
-    ``grants`` is the pair fixed at the start, or None where the first two taken latch. ``share`` is what
-    a sub-agent was given of it: its own acts stay within, whatever its domain holds already.
+    ``grants`` is the pair fixed at the start, or None where the first two taken latch. ``share`` is
+    what a sub-agent was given of it: its own acts stay within, whatever its domain holds already.
     """
     after = held | taking
     if len(after) > LIMIT:
