@@ -8,12 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable
 
-from trilemma.errors import (
-    EngineMissing,
-    ImageMissing,
-    SandboxError,
-    SandboxLost,
-)
+from trilemma.errors import SandboxError
 
 from .arrival import verify_slot
 from .channel import Channel
@@ -23,10 +18,11 @@ from .engine import Engine
 from .hosttree import HostTree
 from .imagecheck import ImageCheck
 from .keptlimits import refuse_unlimited
+from .proc import MountPoint
 from .runtime import RuntimeDir
 from .slots import Slot
 from .spec import SandboxSpec
-from .transport import Transport, choose
+from .transport import Started, Transport, choose
 from .verify import verify
 
 _log = logging.getLogger(__name__)
@@ -95,10 +91,9 @@ class DockerBackend:
         )
         try:
             sandbox = self._start(settings)
-        except BaseException as error:
+        except BaseException:
             self._tree.forget()
             self._destroy(settings)
-            self._learn(settings, error)
             raise
         return self._keep(sandbox)
 
@@ -115,7 +110,7 @@ class DockerBackend:
         self._engine.close()
 
     def _start(self, settings: Settings) -> DockerSandbox:
-        started = self._transport.start(configuration(settings), settings)
+        started = self._started(settings)
         channel = Channel(started.control)
         with contextlib.ExitStack() as undo:
             undo.callback(channel.close)
@@ -124,9 +119,9 @@ class DockerBackend:
             first = started.hold()
             undo.callback(first.close)
             evidence = started.evidence(channel, self_test)
+            # First, for what it finds is this machine's and no image's.
+            self._check_slot(evidence.mounts, settings)
             verify(evidence, settings)
-            if settings.slot is not None:
-                verify_slot(evidence.mounts, settings)
             undo.pop_all()
         return DockerSandbox(
             started.container,
@@ -145,16 +140,39 @@ class DockerBackend:
         sandbox.close()
         raise SandboxError("the sandbox backend was closed meanwhile")
 
-    def _learn(self, settings: Settings, error: BaseException) -> None:
-        """Where one cannot be made with a slot, those that come are made with their workspace."""
-        elsewhere = isinstance(error, EngineMissing | ImageMissing | SandboxLost)
-        if settings.slot is not None and isinstance(error, SandboxError) and not elsewhere:
-            _log.warning("workspaces are mounted when sandboxes are made, not later: %s", error)
-            self.late = False
+    def _started(self, settings: Settings) -> Started:
+        try:
+            return self._transport.start(configuration(settings), settings)
+        except SandboxError as error:
+            # What the engine has against a mount it says with the folder's name.
+            if settings.slot is not None and str(settings.slot.path) in str(error):
+                self._learn(error)
+            raise
+
+    def _check_slot(self, mounts: tuple[MountPoint, ...], settings: Settings) -> None:
+        if settings.slot is not None:
+            try:
+                verify_slot(mounts, settings)
+            except SandboxError as error:
+                self._learn(error)
+                raise
 
     def _slot(self, spec: SandboxSpec) -> Slot | None:
-        awaited = spec.mount is not None and spec.mount.awaited
-        return Slot(self._runtime.path / "slots") if awaited else None
+        if spec.mount is None or not spec.mount.awaited:
+            return None
+        try:
+            return Slot(self._runtime.path / "slots")
+        except SandboxError as error:
+            self._learn(error)
+            raise
+
+    def _learn(self, error: SandboxError) -> None:
+        """Where slots cannot be, all sandboxes that come are made with their workspace.
+
+        Only what is wrong with a slot says so: whatever is wrong with one image is no reason.
+        """
+        _log.warning("workspaces are mounted when sandboxes are made, not later: %s", error)
+        self.late = False
 
     def _destroy(self, settings: Settings) -> None:
         """What fails here is left to the janitor."""

@@ -1,7 +1,7 @@
 """A workspace that is shown to a container which runs already: what arrives there, and what not."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -267,6 +267,58 @@ def test_where_mounts_do_not_propagate_no_blank_awaits_a_workspace(
     with pytest.raises(SandboxError):
         blank(backend, base_image)
     assert not backend.late
+
+
+def test_an_engine_that_refuses_the_mount_gets_no_blank_that_awaits_a_workspace(
+    backend: DockerBackend, base_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that does not see this machine's folders."""
+    make = Slot.__init__
+
+    def unseen(self: Slot, root: Path) -> None:
+        make(self, root)
+        self.close()
+
+    monkeypatch.setattr(Slot, "__init__", unseen)
+    with pytest.raises(SandboxError, match="does not exist"):
+        blank(backend, base_image)
+    assert not backend.late
+
+
+def test_a_kernel_that_refuses_a_slot_is_not_asked_again(
+    backend: DockerBackend, base_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(tree: int) -> None:
+        raise PermissionError(1, "mount_setattr: Operation not permitted")
+
+    monkeypatch.setattr("trilemma.sandbox.mounts.make_shared", refused)
+    with pytest.raises(SandboxError, match="the kernel refuses a slot"):
+        blank(backend, base_image)
+    assert not backend.late
+
+
+def fails_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = ("/opt/trilemma/nothing-of-that-name",)
+    monkeypatch.setattr("trilemma.sandbox.container.ENTRYPOINT", entry)
+
+
+def is_not_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trilemma.sandbox.verify.derive", lambda *found: parse(["code"]))
+
+
+@pytest.mark.parametrize("oddity", [fails_to_start, is_not_what_was_asked_for])
+def test_one_odd_image_says_nothing_about_the_others(
+    oddity: Callable[[pytest.MonkeyPatch], None],
+    backend: DockerBackend,
+    base_image: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as odd:
+        oddity(odd)
+        with pytest.raises(SandboxError):
+            blank(backend, base_image)
+    assert backend.late
+    assert blank(backend, base_image).id
 
 
 def test_a_runtime_directory_on_a_shared_mount(
