@@ -11,12 +11,14 @@ from ..inference.names import resolve_model
 from ..policy.capability import Capability, CapabilitySet, ordered
 from ..policy.operator import OperatorPolicy
 from ..sandbox.images import pinned
+from ..sandbox.spec import Mount
 from .calls import Calls
 from .catalog import definitions, fitting
 from .destinations import Destinations
 from .dispatch import Dispatch
 from .egress import DomainEgress, Exit
 from .enforcement import Actor, Enforcement
+from .identity import IdentityMint
 from .inputs import take_labels
 from .interface import Approve
 from .ledger.events import Event, Kind
@@ -26,8 +28,8 @@ from .profiles import SandboxPlan, limits
 from .schemas import AgentSpec
 from .session import LocalSession
 from .tools import ToolDefinition
-from .workspaces.opened import OpenWorkspace
 from .workspaces.opening import Mode, Opening, Origin
+from .workspaces.shared import SessionWorkspace
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ class Admission:
     layer: str | None
     approve: Approve | None
 
-    def models(self, enforcement: Enforcement, policy: OperatorPolicy) -> ModelCalls:
+    def models(
+        self, enforcement: Enforcement, policy: OperatorPolicy, mint: IdentityMint
+    ) -> ModelCalls:
         """The agent's model, checked before anything is started for it.
 
         Raises:
@@ -51,7 +55,8 @@ class Admission:
         """
         model = resolve_model(self.spec.model)
         contract = model.ref.provider in policy.providers.under_contract
-        models = ModelCalls(enforcement, self.actor, model, contract)
+        identity = mint.mint(self.actor)
+        models = ModelCalls(enforcement, self.actor, model, contract, identity)
         models.check()
         return models
 
@@ -79,7 +84,8 @@ class Admission:
             exit = Exit(self.actor, Destinations(self.spec.destinations, policy.egress.allow))
             plan = self._plan(tools, workspace, machinery)
             watch = workspace.watch(plan.limits.layer) if workspace else None
-            dispatch = Dispatch(machinery.pool, plan, egress, exit, watch)
+            shown = workspace.mounts if workspace else tuple[Mount, ...]
+            dispatch = Dispatch(machinery.pool, plan, egress, exit, watch, shown)
             named = {tool.name: tool for tool in tools}
             calls = Calls(enforcement, self.actor, named, dispatch.run, self.approve)
             offered = fitting(tools, self.actor.grants)
@@ -105,7 +111,7 @@ class Admission:
     def _plan(
         self,
         tools: tuple[ToolDefinition, ...],
-        workspace: OpenWorkspace | None,
+        workspace: SessionWorkspace | None,
         machinery: Machinery,
     ) -> SandboxPlan:
         modules = {tool.module.name: tool.module for tool in tools if tool.module is not None}
@@ -127,7 +133,7 @@ class Admission:
 
     def _open_workspace(
         self, enforcement: Enforcement, machinery: Machinery
-    ) -> OpenWorkspace | None:
+    ) -> SessionWorkspace | None:
         wanted = self.spec.workspace
         if wanted is None:
             if self.layer is not None:

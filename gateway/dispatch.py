@@ -1,6 +1,7 @@
 """From an allowed call to the sandbox that runs it."""
 
 import threading
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from ..sandbox.base import (
     SandboxCall,
 )
 from ..sandbox.pool import Pool
-from ..sandbox.spec import Egress, SandboxSpec
+from ..sandbox.spec import Egress, Mount, SandboxSpec
 from .commands import entry as command_entry
 from .diskwatch import DiskWatch
 from .egress import DomainEgress, Exit
@@ -46,12 +47,15 @@ class Dispatch:
         egress: DomainEgress,
         exit: Exit,
         layer: DiskWatch | PackWatch | None,
+        shown: Callable[[], Iterable[Mount]],
     ) -> None:
+        """``shown`` gives the views that end with this session, and their sandboxes with them."""
         self._pool = pool
         self._plan = plan
         self._egress = egress
         self._exit = exit
         self._layer = layer
+        self._shown = shown
         self._lock = threading.Lock()
         self._ended = threading.Condition(self._lock)
         self._leasing: set[str] = set()
@@ -168,10 +172,9 @@ class Dispatch:
 
     def _release(self) -> None:
         """Give back the sandboxes, those too that calls on their way were still to get."""
-        mounts = (self._plan.mount, self._plan.executable_mount)
         while True:
             last = not self._leasing
-            self._pool.release_session(self._plan.session, mounts)
+            self._pool.release_session(self._plan.session, self._shown())
             if last:
                 return
             with self._ended:

@@ -16,7 +16,7 @@ from .lasting import in_thread, to_its_end
 from .ledger.events import Event, Kind
 from .models import ModelCalls
 from .stopping import Stopping
-from .workspaces.opened import OpenWorkspace
+from .workspaces.shared import SessionWorkspace
 
 _CALLS_AT_ONCE = 16
 """Further calls of a session wait until one of them has ended."""
@@ -33,7 +33,7 @@ class LocalSession:
         calls: Calls,
         models: ModelCalls,
         dispatch: Dispatch,
-        workspace: OpenWorkspace | None,
+        workspace: SessionWorkspace | None,
         workers: ThreadPoolExecutor,
         release: Callable[["LocalSession"], None],
     ) -> None:

@@ -8,6 +8,8 @@ import ctypes
 import errno
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntFlag
 from pathlib import Path
 
@@ -55,6 +57,20 @@ def clone_tree(descriptor: int) -> int:
     """A detached copy of the mount at ``descriptor``, without what is mounted below it."""
     flags = _AT_EMPTY_PATH | _OPEN_TREE_CLONE | os.O_CLOEXEC
     return _check(_libc.syscall(_OPEN_TREE, descriptor, b"", flags), "open_tree")
+
+
+@contextmanager
+def clone_at(path: Path) -> Iterator[int]:
+    """A detached copy of the mount at ``path``, for as long as this lasts."""
+    opened = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        tree = clone_tree(opened)
+    finally:
+        os.close(opened)
+    try:
+        yield tree
+    finally:
+        os.close(tree)
 
 
 def set_flags(tree: int, flags: Flag, clear: Flag = _KEEP, idmap: int | None = None) -> None:

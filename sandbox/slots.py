@@ -5,9 +5,7 @@ container as a slave: what is mounted on the slot appears there, flags and all, 
 unmounted is gone there as well. Nothing goes the other way.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -34,7 +32,7 @@ class Slot:
         # Only root may look into it, so even the empty directory is nothing to a sandbox.
         self.path.mkdir(parents=True, mode=0o700)
         try:
-            with _clone(self.path) as tree:
+            with mounts.clone_at(self.path) as tree:
                 mounts.set_flags(tree, FLAGS)
                 mounts.make_shared(tree)
                 mounts.attach(tree, self.path)
@@ -52,7 +50,7 @@ class Slot:
             raise SandboxError("a slot takes one view, once")
         self._filled = True
         try:
-            with _clone(view) as tree:
+            with mounts.clone_at(view) as tree:
                 mounts.cut_off(tree)
                 mounts.attach(tree, self.path)
         except OSError as error:
@@ -65,17 +63,3 @@ class Slot:
         # rmdir, not rmtree: it fails on whatever is still mounted.
         with suppress(OSError):
             self.path.rmdir()
-
-
-@contextmanager
-def _clone(path: Path) -> Iterator[int]:
-    """A detached clone of the mount at ``path``."""
-    opened = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        tree = mounts.clone_tree(opened)
-    finally:
-        os.close(opened)
-    try:
-        yield tree
-    finally:
-        os.close(tree)

@@ -42,6 +42,7 @@ class Mount:
     source: Path
     """Where the prepared view lies on the host, with its final mount flags already set."""
     read_only: bool
+    """What ``source`` or ``volume`` is by itself; no runtime is asked to make it so."""
     uid: int
     """The unprivileged user that owns the view; the sandbox runs as this user. Never 0."""
     gid: int
@@ -103,9 +104,6 @@ class SandboxSpec:
 
 
 def _check_volume(mount: Mount, execution: Exec) -> None:
-    if mount.read_only:
-        # The runtime would remount it, and a remount drops nosuid, nodev and noexec.
-        raise SpecError("a volume is never mounted read-only; carry the folder in as it is")
     if mount.volume_exec and execution is Exec.ONCE:
         raise SpecError(
             "a vetted command cannot run here: the gateway cannot mount folders, so the workspace "

@@ -114,6 +114,22 @@ class ViewMaker:
         finally:
             os.close(tree)
 
+    def read_only_view(self, view: View, *, exec: bool) -> View:
+        """What a view of this maker shows, which is written to there alone. It ends before that.
+
+        Never another overlay: two over one layer would not see each other's changes.
+
+        Raises:
+            SandboxError: the kernel refuses the mount.
+        """
+        owner = Owner(view.mount.uid, view.mount.gid)
+        flags = _flags(exec=exec) | Flag.READ_ONLY
+        try:
+            with mounts.clone_at(view.mount.source) as tree:
+                return self._attach(tree, owner, flags, read_only=True)
+        except OSError as error:
+            raise SandboxError(f"the kernel refuses a view: {error}") from None
+
     def close(self) -> None:
         """Unmount everything this maker still has. Never raises for what is already gone."""
         with self._lock:
@@ -137,18 +153,12 @@ class ViewMaker:
     def _over(
         self, overlay: Overlay, *, exec: bool, last: Callable[[], None], read_only: bool = False
     ) -> View:
-        merged = os.open(overlay.merged, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        flags = _flags(exec=exec) | (Flag.READ_ONLY if read_only else Flag(0))
         try:
-            tree = mounts.clone_tree(merged)
-        finally:
-            os.close(merged)
-        try:
-            flags = _flags(exec=exec) | (Flag.READ_ONLY if read_only else Flag(0))
-            view = self._attach(tree, overlay.owner, flags, read_only=read_only)
+            with mounts.clone_at(overlay.merged) as tree:
+                view = self._attach(tree, overlay.owner, flags, read_only=read_only)
         except OSError as error:
             raise SandboxError(f"the kernel refuses a view: {error}") from None
-        finally:
-            os.close(tree)
 
         def release() -> None:
             view.close()

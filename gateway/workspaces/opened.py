@@ -3,9 +3,12 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from trilemma.errors import WorkspaceError
 
 from ...sandbox.folder import Folder
+from ...sandbox.spec import Mount
 from ...sandbox.views import View
 from ..diskwatch import DiskWatch
 from ..ledger.events import Event, Kind
@@ -28,9 +31,20 @@ class Views(Protocol):
         """The folder itself."""
         ...
 
+    def read_only_view(self, view: View, *, exec: bool) -> View:
+        """What another view shows, for somebody who only reads; it ends before that one."""
+        ...
+
     def close(self) -> None:
         """Take back every view that is left."""
         ...
+
+
+class _Kind(NamedTuple):
+    """Of a view: there is one of each, which all who are shown the workspace share."""
+
+    read_only: bool
+    exec: bool
 
 
 class OpenWorkspace:
@@ -57,8 +71,9 @@ class OpenWorkspace:
         self._maker = views
         self._folder = folder
         self._opening = opening
-        self._views: list[View] = []
-        self._lock = threading.Lock()
+        self._views: dict[_Kind, View] = {}
+        self._watch: DiskWatch | PackWatch | None = None
+        self._lock = threading.RLock()
         self._closed = False
 
     @property
@@ -78,43 +93,67 @@ class OpenWorkspace:
                 f"workspace {name} is opened for the first time and counts as your own work; if "
                 "others wrote it (mail, downloads, a fork), say 'origin: strangers' in the agent"
             )
-        if any(view.copied for view in self._views):
+        if any(view.copied for view in self._views.values()):
             yield f"workspace {name} cannot be mounted as it is; the agent works on a copy"
-        hidden = {path for view in self._views for path in view.hidden}
+        hidden = {path for view in self._views.values() for path in view.hidden}
         if hidden:
             yield (
                 f"{len(hidden)} sockets, fifos or devices in workspace {name} are hidden from "
                 f"the agent, such as {printable(min(hidden))!r}"
             )
-        unread = {path for view in self._views for path in view.unread}
+        unread = {path for view in self._views.values() for path in view.unread}
         if unread:
             yield (
                 f"{len(unread)} files or folders in workspace {name} may not be read by you and "
                 f"are hidden from the agent, such as {printable(min(unread))!r}"
             )
 
-    def view(self, *, exec: bool) -> View:
+    def mounts(self) -> tuple[Mount, ...]:
+        """What sandboxes were shown: they end before this is closed."""
+        with self._lock:
+            return tuple(view.mount for view in self._views.values())
+
+    def view(self, *, exec: bool, read_only: bool = False) -> View:
         """Mount it, with ``noexec`` unless ``exec``. :meth:`close` unmounts it.
 
         Where both are wanted, that with ``exec`` comes first: what is carried has its flags then.
+        Whoever only reads sees what the others write.
 
         Raises:
-            WorkspaceError: the folder was replaced, or cannot be mounted in this mode.
+            WorkspaceError: the folder was replaced, or cannot be mounted in this mode, or is
+                closed.
             SandboxError: the kernel refuses the mount.
         """
         with self._lock:
-            if self.layer is None:
-                view = self._maker.direct_view(self._folder, read_only=False, exec=exec)
-            else:
-                view = self._maker.layer_view(self._folder, self.layer.place, exec=exec)
-            self._views.append(view)
-        return view
+            if self._closed:
+                raise WorkspaceError(f"workspace {str(self.folder)!r} is closed")
+            kind = _Kind(read_only, exec)
+            if kind not in self._views:
+                self._views[kind] = self._made(kind)
+            return self._views[kind]
+
+    def _made(self, kind: _Kind) -> View:
+        if kind.read_only:
+            written = next((v for k, v in self._views.items() if not k.read_only), None)
+            written = written or self.view(exec=kind.exec)
+            return self._maker.read_only_view(written, exec=kind.exec)
+        if self.layer is None:
+            return self._maker.direct_view(self._folder, read_only=False, exec=kind.exec)
+        return self._maker.layer_view(self._folder, self.layer.place, exec=kind.exec)
 
     def watch(self, limit: int) -> DiskWatch | PackWatch:
-        """What looks after the disk beside the calls; ``limit`` is what a layer may hold."""
+        """What looks after the disk beside the calls; ``limit`` is what a layer may hold.
+
+        There is one: the first that asks says how much all together may write.
+        """
+        with self._lock:
+            self._watch = self._watch or self._watching(limit)
+            return self._watch
+
+    def _watching(self, limit: int) -> DiskWatch | PackWatch:
         if self.layer is None:
             return DiskWatch(self.folder, None, limit)
-        packs = [view.pack for view in self._views if view.pack is not None]
+        packs = [view.pack for view in self._views.values() if view.pack is not None]
         return PackWatch(packs[0]) if packs else DiskWatch(self.layer.place, self.layer, limit)
 
     def close(self) -> None:
@@ -127,8 +166,9 @@ class OpenWorkspace:
             if self._closed:
                 return
             self._closed = True
-            for view in self._views:
-                view.close()
+            # Those that only read end before what they are a view of.
+            for kind in sorted(self._views, reverse=True):
+                self._views[kind].close()
         names = {self.workspace} if self.layer is None else {self.workspace, self.layer.id}
         event = Event(
             kind=Kind.WORKSPACE_CLOSED,

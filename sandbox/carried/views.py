@@ -17,6 +17,7 @@ from ..folder import Folder
 from ..maymount import refuse_half_read
 from ..views import View
 from .cargo import Cargo
+from .readonly import read_only
 from .volume import Volume
 
 _PATIENCE, _LOOK_AGAIN = 10.0, 0.05
@@ -77,6 +78,18 @@ class CarriedViews:
             f"workspace {str(folder.path)!r} cannot be mounted directly: {self._why}; "
             "use mode: layer"
         )
+
+    def read_only_view(self, view: View, *, exec: bool) -> View:
+        """What a view of this maker shows, which is written to there alone. It ends before that.
+
+        Raises:
+            SandboxError: the engine makes no volume for it.
+        """
+        with self._lock:
+            cargoes = list(self._cargoes.values())
+        known = next(c.volume for c in cargoes if c.volume.name == view.mount.volume)
+        volume = read_only(known, self._backend, executable=exec)
+        return View(volume.mount, lambda: self._remove([volume]), copied=False, hidden=())
 
     def close(self) -> None:
         """Bring back and remove everything that this maker still has. Never raises."""

@@ -252,7 +252,7 @@ def test_a_lost_carrier_is_said_and_not_passed_over(
 ) -> None:
     made = gate()
     session = made.open("write_file", grants=["files"], files=True)
-    (view,) = session.session.workspace._views
+    view = session.session.workspace.view(exec=False)
     session.ok("write_file", path="one.txt", text="1")
 
     def packed() -> bool:

@@ -60,7 +60,8 @@ def dispatch(pool: Any) -> Dispatch:
     plan = SandboxPlan("d", "s", "sha256:0", "sha256:0", Limits(), VIEW, None, ())
     nothing = cast("Any", None)
     return Dispatch(
-        cast("Pool", pool), plan, cast("DomainEgress", nothing), cast("Exit", nothing), None
+        *(cast("Pool", pool), plan, cast("DomainEgress", nothing), cast("Exit", nothing)),
+        *(None, lambda: (VIEW,)),
     )
 
 
