@@ -4,6 +4,7 @@ A class exists where a caller acts differently::
 
     TrilemmaError
       x SpecError              an agent, tool, policy or argument is written wrong: mend the text
+        - CrossingError        a value is not of the type that may cross between two agents
       x Denied                 the gateway refused; carries the explanation
       x PolicyError            the policy engine cannot answer (always ends as a denial)
       x LedgerError            the ledger cannot be read, written or trusted
@@ -27,6 +28,10 @@ class TrilemmaError(Exception):
 
 class SpecError(TrilemmaError, ValueError):
     """Something a person wrote is wrong. The text names the value, the place and the way on."""
+
+
+class CrossingError(SpecError):
+    """A value is not one of those that its declared type lets cross between two domains."""
 
 
 class Denied(TrilemmaError, PermissionError):
