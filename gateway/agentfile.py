@@ -8,6 +8,7 @@ from trilemma.errors import SpecError
 
 from ..policy.yamltext import read_yaml, validate
 from .schemas import AgentSpec
+from .teamspec import AttenuatedSpec, ChildSpec
 
 _OURS = frozenset({"base", "file"})
 """Fields of the schema that say where an agent was found; nobody writes them."""
@@ -19,6 +20,10 @@ def load_agent(path: Path) -> AgentSpec:
     Raises:
         SpecError: the file is missing, not strict YAML, or not an agent.
     """
+    return _load(path, frozenset())
+
+
+def _load(path: Path, seen: frozenset[Path]) -> AgentSpec:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -28,12 +33,17 @@ def load_agent(path: Path) -> AgentSpec:
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"agent file {str(path)!r} cannot be read: {error}") from None
     place = path.resolve()
-    spec = read_agent(read_yaml(text, str(path)), origin=str(path), base=place.parent)
+    data = read_yaml(text, str(path))
+    spec = read_agent(data, origin=str(path), base=place.parent, seen=seen | {place})
     return spec.model_copy(update={"file": place})
 
 
-def read_agent(data: Any, *, origin: str, base: Path) -> AgentSpec:
+def read_agent(
+    data: Any, *, origin: str, base: Path, seen: frozenset[Path] = frozenset()
+) -> AgentSpec:
     """Check an agent given as plain data. ``origin`` names it in error messages.
+
+    ``seen`` are the files that lead to it, none of which may be one of its sub-agents.
 
     Raises:
         SpecError: a field is unknown, missing or wrong.
@@ -41,7 +51,32 @@ def read_agent(data: Any, *, origin: str, base: Path) -> AgentSpec:
     for name in _OURS & set(data if isinstance(data, dict) else ()):
         raise SpecError(f"{origin}: {name}: unknown field; remove it")
     spec = validate(AgentSpec, _plain(data, origin), origin)
-    return spec.model_copy(update={"base": base})
+    return _settled(spec, base, seen)
+
+
+def _settled(spec: AgentSpec, base: Path, seen: frozenset[Path]) -> AgentSpec:
+    """The agent with its relative paths settled, and with what stands in files of their own."""
+    agents = _children(spec.agents, base, seen)
+    return spec.model_copy(update={"base": base, "agents": agents})
+
+
+def _children(
+    children: tuple[ChildSpec, ...], base: Path, seen: frozenset[Path]
+) -> tuple[ChildSpec, ...]:
+    return tuple(_child(child, base, seen) for child in children)
+
+
+def _child(child: ChildSpec, base: Path, seen: frozenset[Path]) -> ChildSpec:
+    if isinstance(child, AttenuatedSpec):
+        return child.model_copy(update={"agents": _children(child.agents, base, seen)})
+    if child.spec is not None:
+        return child.model_copy(update={"spec": _settled(child.spec, base, seen)})
+    place = (base / str(child.file)).resolve()
+    if place in seen:
+        raise SpecError(
+            f"agent file {str(place)!r} names itself as a sub-agent, directly or through others"
+        )
+    return child.model_copy(update={"spec": _load(place, seen), "file": None})
 
 
 def _plain(data: Any, origin: str) -> Any:

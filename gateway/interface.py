@@ -6,12 +6,14 @@ Nothing in it assumes that the gateway lives in the same process.
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from ..inference.messages import FunctionTool, Message, Reply, ToolCall
-from ..policy.capability import CapabilitySet
+from ..inference.messages import FunctionTool, Message, Reply, ToolCall, Usage
+from ..policy.capability import NONE, CapabilitySet
+from ..subagents.events import Event
 from ..subagents.outcome import ToolOutcome
 from .schemas import AgentSpec
+from .teamspec import ChildSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,45 @@ class SessionState:
 
     held: CapabilitySet
     grants: CapabilitySet | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """A task that is handed to a sub-agent."""
+
+    agent: str | ChildSpec
+    """The name of one that stands in the agent's spec, or another that fits what it may hand on."""
+    task: Any
+    """Text; for a mediated sub-agent a value of the type that it ``asks`` for."""
+    brings: CapabilitySet = NONE
+    """The labels of results of other domains that the task was made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildOutcome:
+    """What became of a task that was handed on."""
+
+    agent: str
+    ok: bool
+    stop: str
+    """How it ended: ``done``, a limit, ``failed``, ``cancelled``; for a mediated sub-agent that
+    gave no answer one of ``no_answer``, ``limit``, ``refused``."""
+    text: str
+    """The answer as its parent's model reads it."""
+    value: Any
+    """The answer: a value of the declared type, or the text."""
+    labels: CapabilitySet
+    """What it carries: what its parent's domain holds by now."""
+    usage: Usage
+    """What it used, and its own sub-agents. For people and budgets; no model reads it."""
+    session: str
+    """Its session in the ledger; empty where it was refused before it had one."""
+    call: str
+    """The delegation in the ledger: what ``trilemma why`` takes."""
+
+
+OnChildEvent = Callable[[str, Event], None]
+"""Told what happens in a sub-agent, for people who watch: its session, and the event."""
 
 
 class Session(Protocol):
@@ -96,6 +137,30 @@ class Session(Protocol):
         Raises:
             LedgerError: the call cannot be recorded; nothing more may run.
             Cancelled: somebody else ended the session.
+        """
+        ...
+
+    async def delegate(
+        self, order: Delegation, *, on_event: OnChildEvent | None = None
+    ) -> ChildOutcome:
+        """Hand a task to a sub-agent and wait for its answer. It never outlives this session.
+
+        However the sub-agent ends, that is an outcome.
+
+        Raises:
+            Denied: the delegation was refused; nothing ran. The text explains it.
+            SpecError: there is no such sub-agent, or the task is none that it may be asked.
+            LedgerError: it cannot be recorded; nothing more may run.
+            Cancelled: somebody else ended the session.
+        """
+        ...
+
+    async def race(
+        self, orders: Sequence[Delegation], *, on_event: OnChildEvent | None = None
+    ) -> ChildOutcome:
+        """Hand out tasks side by side; the first that ends well, and the others are cancelled.
+
+        Where none does, it is the last one's failure. Raises as :meth:`delegate`.
         """
         ...
 

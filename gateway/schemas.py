@@ -1,36 +1,30 @@
 """What an agent is, as data: the one schema behind the Python class and the YAML file."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    field_validator,
-    model_validator,
-)
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from ..policy.capability import Capability, CapabilitySet, ordered, show
+from ..policy.capability import CapabilitySet
 from ..policy.operator import HostRule
-from ..policy.rule import LIMIT
+from .narrowing import Access, Share
+from .specparts import Frozen, Grants, Needs, RunLimitsSpec, ToolName
+from .teamspec import (
+    ANSWER,
+    AttenuatedSpec,
+    ChildSpec,
+    MediatedSpec,
+    TeamLimitsSpec,
+    check_children,
+    check_names,
+)
 from .toolschema import check_parameters
 
-_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 MAX_DESCRIPTION = 16 * 1024
 """Characters of a tool's description: every model call carries it."""
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-
-ToolName = Annotated[str, Field(pattern=_NAME)]
-
-
-class Frozen(BaseModel):
-    """Base of every schema: unknown fields are errors, nothing is coerced, nothing changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class ArgumentSpec(Frozen):
@@ -73,18 +67,15 @@ class CommandTool(Frozen):
     """Absolute path inside the image."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """Hash of that file. ``trilemma image hash PATH`` prints it."""
-    needs: tuple[Capability, ...] | None = None
+    needs: Needs | None = None
     """Without a declaration the tool counts as needing all three."""
     argv: tuple[str, ...] = ()
     """Words after argv[0]. ``{name}`` is replaced by that argument, within one word."""
-    arguments: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ArgumentSpec] = {}
+    arguments: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ArgumentSpec] = Field(
+        default_factory=dict
+    )
     stdin: str | None = None
     """Name of a string argument that is given on standard input."""
-
-    @field_validator("needs", mode="before")
-    @classmethod
-    def _read_needs(cls, value: Any) -> Any:
-        return _capabilities(value)
 
     @model_validator(mode="after")
     def _words_and_arguments_agree(self) -> "CommandTool":
@@ -109,17 +100,12 @@ class PythonTool(Frozen):
 
     name: ToolName
     description: Annotated[str, Field(max_length=MAX_DESCRIPTION)]
-    needs: tuple[Capability, ...] | None
+    needs: Needs | None
     parameters: dict[str, Any]
     """JSON Schema of the arguments."""
     source: str
     """A module that defines ``function``; compiled in the sandbox only."""
     function: str
-
-    @field_validator("needs", mode="before")
-    @classmethod
-    def _read_needs(cls, value: Any) -> Any:
-        return _capabilities(value)
 
     @field_validator("parameters")
     @classmethod
@@ -169,15 +155,6 @@ class WorkspaceSpec(Frozen):
     """``layer``: the folder stays as it is, changes lie in a layer. ``direct``: it is mounted."""
 
 
-class RunLimitsSpec(Frozen):
-    """What a run may use before it is stopped."""
-
-    steps: int = Field(default=50, ge=1, le=100_000)
-    tokens: int | None = Field(default=None, ge=1)
-    usd: float | None = Field(default=None, gt=0)
-    seconds: float | None = Field(default=None, gt=0)
-
-
 class SandboxLimitsSpec(Frozen):
     """Sizes in MiB. What happens when each is hit stands in ``sandbox/limits.py``."""
 
@@ -196,7 +173,7 @@ class AgentSpec(Frozen):
     name: ToolName = "agent"
     instructions: str = ""
     model: str
-    grants: tuple[Capability, ...] | None = None
+    grants: Grants | None = None
     """At most two. Without it the first two that are used latch."""
     tools: tuple[ToolSpec, ...] = ()
     workspace: WorkspaceSpec | None = None
@@ -204,6 +181,9 @@ class AgentSpec(Frozen):
     """Where the agent may go; a bare name means https on port 443, GET and HEAD. The operator's
     list narrows it. Without any list an agent with {files, internet} goes nowhere, and one with
     {internet, code} to every public address; an empty list lets nobody out."""
+    agents: tuple[ChildSpec, ...] = ()
+    """Agents that it may call. For its model each is a tool of that name."""
+    team: TeamLimitsSpec = TeamLimitsSpec()
     limits: RunLimitsSpec = RunLimitsSpec()
     sandbox: SandboxLimitsSpec = SandboxLimitsSpec()
     image: str | None = None
@@ -214,11 +194,6 @@ class AgentSpec(Frozen):
     file: Path | None = Field(default=None, exclude=True)
     """Where the agent was read from, if from a file. Not part of it."""
 
-    @field_validator("grants", mode="before")
-    @classmethod
-    def _read_grants(cls, value: Any) -> Any:
-        return _capabilities(value)
-
     @field_validator("hosts")
     @classmethod
     def _check_names(
@@ -228,15 +203,20 @@ class AgentSpec(Frozen):
             _host_rule(host)
         return value
 
-    @field_validator("grants")
-    @classmethod
-    def _pick_two(cls, value: tuple[Capability, ...] | None) -> tuple[Capability, ...] | None:
-        if value is not None and len(set(value)) > LIMIT:
-            raise ValueError(
-                f"grants asks for three capabilities, {show(frozenset(value))}: pick two. "
-                "What needs the third belongs in another agent with its own grants"
-            )
-        return value
+    @model_validator(mode="after")
+    def _team_fits(self) -> "AgentSpec":
+        named = {name for tool in self.tools if (name := _tool_name(tool))}
+        if ANSWER in named:
+            raise ValueError(f"{ANSWER!r} is a name that is kept; call the tool something else")
+        check_names(self.agents, frozenset(named))
+        check_children(self.agents, self.share(frozenset(named)))
+        return self
+
+    def share(self, tools: frozenset[str]) -> Share:
+        """What it has to hand on; ``tools`` are those whose names are known."""
+        known = not any(isinstance(tool, ModuleTools) for tool in self.tools)
+        access: Access = "none" if self.workspace is None else "write"
+        return Share(self.granted, tools if known else None, access)
 
     @property
     def destinations(self) -> tuple[HostRule, ...] | None:
@@ -245,9 +225,10 @@ class AgentSpec(Frozen):
 
     @property
     def sources(self) -> tuple[Path, ...]:
-        """The files that make this agent what it is: its own, and those of its tools."""
+        """The files that make this agent what it is: its own, its tools', its sub-agents'."""
         modules = (self.base / tool.module for tool in self.tools if isinstance(tool, ModuleTools))
-        return (*modules, self.file) if self.file is not None else tuple(modules)
+        own = (self.file,) if self.file is not None else ()
+        return (*modules, *own, *(path for agent in _own(self.agents) for path in agent.sources))
 
     @property
     def granted(self) -> CapabilitySet | None:
@@ -255,18 +236,32 @@ class AgentSpec(Frozen):
         return None if self.grants is None else frozenset(self.grants)
 
 
+def _own(children: tuple[ChildSpec, ...]) -> Iterator[AgentSpec]:
+    """The agents of domains of their own that stand below."""
+    for child in children:
+        if isinstance(child, AttenuatedSpec):
+            yield from _own(child.agents)
+        elif child.spec is not None:
+            yield child.spec
+
+
+def _tool_name(tool: str | CommandTool | ModuleTools | PythonTool) -> str | None:
+    match tool:
+        case CommandTool():
+            return tool.command
+        case PythonTool():
+            return tool.name
+        case ModuleTools():
+            return None
+        case _:
+            return tool
+
+
 def _host_rule(host: str | HostRule) -> HostRule:
     return HostRule(host=host) if isinstance(host, str) else host
 
 
-def _capabilities(value: Any) -> Any:
-    if isinstance(value, str):
-        raise ValueError(f"must be a list such as [files, code], not {value!r}")
-    if isinstance(value, (list, tuple, set, frozenset)):
-        known = set(Capability)
-        for name in value:
-            if not isinstance(name, str) or name not in known:
-                three = ", ".join(Capability)
-                raise ValueError(f"unknown capability {name!r}; the three are: {three}")
-        return ordered(frozenset(Capability(name) for name in value))
-    return value
+_LATER = {"AgentSpec": AgentSpec}
+MediatedSpec.model_rebuild(_types_namespace=_LATER)
+AttenuatedSpec.model_rebuild(_types_namespace=_LATER)
+AgentSpec.model_rebuild()
