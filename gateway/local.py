@@ -17,6 +17,7 @@ from ..sandbox.runtime import alive
 from .admission import Admission
 from .egress import DomainEgress
 from .enforcement import Actor, Enforcement, new_id
+from .identity import IdentityMint
 from .interface import Approve
 from .lasting import in_thread, to_its_end
 from .ledger.recovery import recover
@@ -36,13 +37,18 @@ class LocalGateway:
     """Opens sessions and holds everything they share. Safe to use from several threads."""
 
     def __init__(
-        self, settings: Settings, policy: OperatorPolicy, enforcement: Enforcement
+        self,
+        settings: Settings,
+        policy: OperatorPolicy,
+        enforcement: Enforcement,
+        mint: IdentityMint,
     ) -> None:
         self.settings = settings
         self.policy = policy
         self.enforcement = enforcement
         self._domain = new_id("dom")
         self.principal = current_principal()
+        self._mint = mint
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="trilemma-call")
         self._machinery: Machinery | None = None
@@ -67,6 +73,7 @@ class LocalGateway:
         policy = load_operator_policy(settings.policy, missing_ok=settings.policy_file is None)
         point = decision_point(policy)
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mint = IdentityMint.open(settings.state)
         ledger = Ledger.open(
             settings.ledger, durability=settings.durability, anchor=settings.anchor
         )
@@ -75,7 +82,7 @@ class LocalGateway:
         except BaseException:
             ledger.close()
             raise
-        return cls(settings, policy, Enforcement(ledger, point))
+        return cls(settings, policy, Enforcement(ledger, point), mint)
 
     async def open(
         self,
@@ -104,7 +111,7 @@ class LocalGateway:
 
     def begin(self, asked: Admission) -> LocalSession:
         """Start a session. Blocking."""
-        models = asked.models(self.enforcement, self.policy)
+        models = asked.models(self.enforcement, self.policy, self._mint)
         machinery = self._started()
         domain = asked.actor.domain
         egress = self._enter(domain)

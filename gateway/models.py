@@ -5,7 +5,7 @@ from typing import Any
 
 from trilemma.errors import Denied
 
-from ..inference.messages import FunctionTool, Message, Reply
+from ..inference.messages import CallIdentity, FunctionTool, Message, Reply
 from ..inference.model import Model
 from ..policy.capability import NONE, Capability, CapabilitySet, show
 from ..policy.explain import explain
@@ -19,11 +19,17 @@ class ModelCalls:
     """The calls of one session to its one model."""
 
     def __init__(
-        self, enforcement: Enforcement, actor: Actor, model: Model, under_contract: bool
+        self,
+        enforcement: Enforcement,
+        actor: Actor,
+        model: Model,
+        under_contract: bool,
+        identity: CallIdentity,
     ) -> None:
         self._enforcement = enforcement
         self._actor = actor
         self._model = model
+        self._identity = identity
         ref = model.ref
         self._facts = ModelFacts(ref.provider, ref.inside, under_contract)
 
@@ -55,6 +61,7 @@ class ModelCalls:
         messages: Sequence[Message],
         tools: Sequence[FunctionTool],
         on_text: Callable[[str], None] | None,
+        max_tokens: int | None = None,
     ) -> Reply:
         """Ask the model.
 
@@ -66,7 +73,13 @@ class ModelCalls:
         reserving = in_thread(self._reserve, call)
         try:
             await to_its_end(reserving)
-            reply = await self._model.complete(messages, tools, on_text=on_text)
+            reply = await self._model.complete(
+                messages,
+                tools,
+                identity=self._identity,
+                max_tokens=max_tokens,
+                on_text=on_text,
+            )
         except BaseException as error:
             if reserving.exception() is None:
                 ended = {"error": str(error) or type(error).__name__}

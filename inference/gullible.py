@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from .messages import FunctionTool, Message, Reply, ToolCall, Usage
+from .messages import CallIdentity, FunctionTool, Message, Reply, ToolCall, Usage
 from .model import ModelRef
 from .orders import Order, find_orders
 from .placeholders import Results, fill, mentions
@@ -113,6 +113,8 @@ class GullibleModel:
         messages: Sequence[Message],
         tools: Sequence[FunctionTool],
         *,
+        identity: CallIdentity | None = None,
+        max_tokens: int | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> Reply:
         """Obey the next orders, offered as tools or not; with none left, sum up."""

@@ -1,4 +1,4 @@
-"""Outside models, through LiteLLM. It is loaded at the first call, never at import."""
+"""Models that answer over HTTP, through LiteLLM: loaded at the first call, never at import."""
 
 import importlib
 import logging
@@ -7,11 +7,12 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from trilemma.errors import ModelError
+from trilemma.errors import ModelError, SpecError
 
 from . import ownloop
+from .engines import InsideServer, told
 from .foreign import translated
-from .messages import FunctionTool, Message, Reply, ToolCall, Usage
+from .messages import CallIdentity, FunctionTool, Message, Reply, ToolCall, Usage
 from .model import ModelRef
 from .wire import write_messages, write_tools
 
@@ -26,13 +27,20 @@ _REMARKS = (r"Items? '\w+'.* on TypedDict class", r"Accessing the 'model_\w+' at
 
 
 class LiteLLMModel:
-    """One model of an outside provider. Keys and addresses come from the environment.
+    """One model of an outside provider, or of a server inside.
 
-    Only text and function tools go out, to the named provider and to nobody else.
+    For a provider, keys and addresses come from the environment, and only text and function tools
+    go out, to the named one and to nobody else: nothing that says who calls. A server inside is
+    given with the model, and is told the identity of each call.
     """
 
-    def __init__(self, ref: ModelRef) -> None:
+    def __init__(self, ref: ModelRef, server: InsideServer | None = None) -> None:
+        if ref.inside != (server is not None):
+            raise SpecError(
+                f"model {ref.name!r}: a model inside has a server, one outside has none"
+            )
         self._ref = ref
+        self._server = server
 
     @property
     def ref(self) -> ModelRef:
@@ -44,6 +52,8 @@ class LiteLLMModel:
         messages: Sequence[Message],
         tools: Sequence[FunctionTool],
         *,
+        identity: CallIdentity | None = None,
+        max_tokens: int | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> Reply:
         """Answer the conversation. It is streamed also where nobody listens: one path for all.
@@ -52,7 +62,9 @@ class LiteLLMModel:
             ModelError: the model cannot be reached or its answer cannot be used.
 
         """
-        request = self._request(messages, tools)
+        request = self._request(messages, tools) | self._inside(identity)
+        if max_tokens is not None:
+            request["max_tokens"] = max_tokens
         return await ownloop.stream(
             lambda say: self._answer(request, say), on_text or (lambda text: None)
         )
@@ -72,6 +84,21 @@ class LiteLLMModel:
             "stream_options": {"include_usage": True},
         }
         return request | ({"tools": write_tools(tools)} if tools else {})
+
+    def _inside(self, identity: CallIdentity | None) -> dict[str, Any]:
+        """Where a server inside is, and who calls. Empty for a model outside."""
+        if self._server is None:
+            return {}
+        if identity is None:
+            raise ModelError("a model inside is told who calls, and nobody was named")
+        along = told(self._server.engine, identity)
+        return {
+            "custom_llm_provider": "hosted_vllm",
+            "api_base": self._server.url,
+            "api_key": "none",
+            "extra_headers": along.headers,
+            "extra_body": along.body,
+        }
 
     async def _answer(self, request: dict[str, Any], say: Callable[[str], None]) -> Reply:
         with translated(self._ref):

@@ -65,3 +65,22 @@ class Reply:
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class CallIdentity:
+    """Who makes a call, in words that mean something to a model server inside and to nobody else.
+
+    The gateway mints it from what it knows; no caller, spec, model or tool can say any of it.
+    """
+
+    session: str
+    """The same for all calls of one session."""
+    tree: str
+    """The same for a session and its children, as far as their domain goes."""
+    parent: str
+    """The session that made this one; empty for the first of its domain."""
+    priority: int
+    """Higher goes first where calls wait."""
+    cache_salt: str
+    """What was computed for a prefix under another salt is not reused."""

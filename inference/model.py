@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .messages import FunctionTool, Message, Reply
+from .messages import CallIdentity, FunctionTool, Message, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class ModelRef:
     """``builtin``, ``cluster``, ``openai``, ``anthropic`` ..."""
     inside: bool
     """True where no byte of a call leaves the trust boundary."""
+    caches: bool = False
+    """True where a prefix that was read once is cheap to read again, under the same salt."""
 
 
 class Model(Protocol):
@@ -32,9 +34,14 @@ class Model(Protocol):
         messages: Sequence[Message],
         tools: Sequence[FunctionTool],
         *,
+        identity: CallIdentity | None = None,
+        max_tokens: int | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> Reply:
         """Answer the conversation; ``on_text`` is given pieces of text as they come.
+
+        ``identity`` is for models inside, which refuse a call without one; none of it goes to a
+        model outside. ``max_tokens`` is the longest answer, where the model can be told.
 
         Raises:
             ModelError: the model cannot be reached or its answer cannot be used.

@@ -21,12 +21,14 @@ from trilemma.gateway.calls import Calls, call_id
 from trilemma.gateway.destinations import Destinations
 from trilemma.gateway.egress import DomainEgress, Exit
 from trilemma.gateway.enforcement import Actor, Enforcement, new_id
+from trilemma.gateway.identity import IdentityMint
 from trilemma.gateway.inputs import take_labels
 from trilemma.gateway.ledger.events import Event, Kind
 from trilemma.gateway.ledger.store import Ledger
 from trilemma.gateway.ledger.verify import verify
 from trilemma.gateway.local import decision_point
 from trilemma.gateway.models import ModelCalls
+from trilemma.gateway.outgoing import Outgoing
 from trilemma.gateway.tools import ToolDefinition
 from trilemma.gateway.workspaces.opening import Mode, Opening, Origin
 from trilemma.gateway.workspaces.registry import Workspaces
@@ -136,7 +138,8 @@ class Sessions(RuleBasedStateMachine):
 
     @rule(actor=sessions)
     def call_outside_model(self, actor: Actor) -> None:
-        models = ModelCalls(self.enforcement, actor, Outside(), under_contract=False)  # type: ignore[arg-type]
+        identity = IdentityMint(b"secret").mint(actor)
+        models = ModelCalls(self.enforcement, actor, Outside(), False, identity)  # type: ignore[arg-type]
         call = new_id("model")
         try:
             models._reserve(call)
@@ -148,7 +151,7 @@ class Sessions(RuleBasedStateMachine):
     @rule(actor=sessions, structured=st.booleans(), size=st.integers(0, 20_000))
     def leave(self, actor: Actor, structured: bool, size: int) -> None:
         egress = DomainEgress(self.enforcement, OperatorPolicy().egress)
-        egress._exits["call"] = Exit(actor, Destinations(None, None))
+        egress._exits["call"] = Exit(actor, Destinations(None, None), Outgoing(Purse(UNLIMITED)))
         wanted = EgressRequest(
             call="call",
             host="a.example",
