@@ -75,6 +75,8 @@ def of_view(
     (workspace,) = arrived
     if view is None or _shows(workspace) != _shows(view):
         yield Finding("the workspace", view and _shows(view), _shows(workspace))
+    if workspace.group:
+        yield Finding("the workspace", "a follower of the view", "shared")
     wanted = workspace_flags(settings.spec)
     if not workspace.has(*wanted) or (view is not None and workspace.flags != view.flags):
         yield Finding(f"the mount {WORKSPACE}", wanted, workspace.flags)

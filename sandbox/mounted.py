@@ -7,8 +7,12 @@ from .confined import own_users
 from .container import EXCHANGE, HOST_FLAGS, HOST_TREE, WORKSPACE, Settings
 from .expected import Finding
 from .proc import MountPoint
-from .profile import DEVICES, OWN_MOUNTS
+from .profile import DEVICES, OWN_MOUNTS, is_device
 from .spec import Exec, SandboxSpec
+
+_ALWAYS_FOLLOW = ("/", HOST_TREE)
+"""What the runtime makes a follower of its original in every container: the image's own files and
+the tool host's. Nobody mounts anything on those on the host, and only root could."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +84,25 @@ def of_mounts(
     for target in ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf"):
         if target in at and not at[target].has("ro"):
             yield Finding(f"the mount {target}", "ro", sorted(at[target].flags))
+    yield from of_propagation(mounts, settings)
+
+
+def of_propagation(mounts: tuple[MountPoint, ...], settings: Settings) -> Iterator[Finding]:
+    """What is mounted on a folder of the host later may appear in one that was mounted from it.
+
+    That is meant for a slot, whose original is looked at in ``verify_slot``. The other way round,
+    from a sandbox to the host, is never meant.
+    """
+    may_follow = {*_ALWAYS_FOLLOW}
+    if settings.slot is not None or (settings.spec.mount and settings.spec.mount.volume):
+        may_follow.add(WORKSPACE)
+    for mount in mounts:
+        if mount.group:
+            yield Finding(f"the mount {mount.target}", "on its own", "shared")
+        elif mount.follows and not (mount.target in may_follow or _out_of_reach(mount)):
+            yield Finding(f"the mount {mount.target}", "on its own", "a follower of the host's")
+
+
+def _out_of_reach(mount: MountPoint) -> bool:
+    """Whether nothing can be mounted on it, or nobody sees what is: a device, or below a mask."""
+    return is_device(mount) or mount.target.startswith("/sys/")

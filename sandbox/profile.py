@@ -47,10 +47,10 @@ def derive(evidence: Evidence, egress: Egress) -> CapabilitySet:
 
 def shows_host_files(mount: MountPoint) -> bool:
     """Whether a mount brings in anything but the container's own system."""
-    return not (mount.target in OWN_MOUNTS or mount.target.startswith("/sys/") or _is_device(mount))
+    return not (mount.target in OWN_MOUNTS or mount.target.startswith("/sys/") or is_device(mount))
 
 
-def _is_device(mount: MountPoint) -> bool:
+def is_device(mount: MountPoint) -> bool:
     """Whether it shows one of those devices, and at its own place."""
     known = mount.root in DEVICES and mount.target == f"/dev{mount.root}"
     return known and mount.kind == "devtmpfs"

@@ -73,7 +73,7 @@ CHECKS = (
         lambda evidence, _: of_confinement(evidence.security, evidence.inspect, evidence.labels),
     ),
     Check(
-        "every mount is there with its flags, and no other",
+        "every mount is there with its flags, and no other; none follows the host's unasked",
         Witness.KERNEL,
         lambda evidence, settings: of_mounts(evidence.mounts, settings, evidence.security),
     ),

@@ -46,6 +46,7 @@ def test_the_view_alone_may_arrive() -> None:
         (*BEFORE, replace(ARRIVED, device="0:99")),
         (*BEFORE, replace(ARRIVED, root="/etc")),
         (*BEFORE, replace(ARRIVED, kind="ext4")),
+        (*BEFORE, replace(ARRIVED, group="12", follows="")),
         (*BEFORE, replace(ARRIVED, flags=FLAGS - {"noexec"})),
         (*BEFORE, replace(ARRIVED, flags=FLAGS - {"nosuid"})),
         (*BEFORE, replace(ARRIVED, flags=FLAGS - {"nodev"})),

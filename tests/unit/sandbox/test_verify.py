@@ -138,6 +138,15 @@ def with_mount(target: str, *flags: str) -> Callable[[Evidence], Evidence]:
     )
 
 
+def with_peers(target: str, group: str = "", follows: str = "") -> Callable[[Evidence], Evidence]:
+    return lambda e: replace(
+        e,
+        mounts=tuple(
+            replace(m, group=group, follows=follows) if m.target == target else m for m in e.mounts
+        ),
+    )
+
+
 def another_mount(target: str) -> Callable[[Evidence], Evidence]:
     return lambda e: replace(e, mounts=(*e.mounts, mount(target, "ext4", "ro")))
 
@@ -171,6 +180,11 @@ WITNESSES = {
     "a workspace with devices": with_mount("/workspace", "ro", "nosuid", "noexec"),
     "a writable hostname": with_mount("/etc/hostname", "rw"),
     "another mount": another_mount("/mnt"),
+    "an exchange that follows the host": with_peers("/run/trilemma", follows="1"),
+    "a scratch that follows the host": with_peers("/tmp", follows="1"),
+    "a workspace that follows the host": with_peers("/workspace", follows="1"),
+    "a root that is shared with the host": with_peers("/", group="1"),
+    "a workspace that is shared with the host": with_peers("/workspace", group="1"),
     "a mount in the workspace": another_mount("/workspace/more"),
     "an interface": lambda e: replace(e, interfaces=frozenset({"lo", "eth0"})),
     "a shared namespace": lambda e: replace(e, shared_namespaces=frozenset({"net"})),
