@@ -13,6 +13,7 @@ from .yamltext import read_yaml_file, validate
 
 __all__ = [
     "Approval",
+    "Crossings",
     "EgressPolicy",
     "HostRule",
     "OperatorPolicy",
@@ -92,6 +93,13 @@ class Approval(_Part):
     """Tools whose every call a person must approve."""
 
 
+class Crossings(_Part):
+    """What may cross between domains as values of declared types."""
+
+    bits: int = Field(default=65_536, ge=0, le=2**53)
+    """For each principal and for each workspace, for ever: nothing fills it again."""
+
+
 class OperatorPolicy(_Part):
     """What the operator allows. Nothing in it can lift the rule."""
 
@@ -99,6 +107,7 @@ class OperatorPolicy(_Part):
     providers: Providers = Providers()
     egress: EgressPolicy = EgressPolicy()
     approval: Approval = Approval()
+    crossings: Crossings = Crossings()
     rego: Path | None = None
     """A folder with the organisation's own refusals in Rego, beside this file or absolute."""
 

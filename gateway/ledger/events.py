@@ -42,6 +42,10 @@ class Kind(StrEnum):
     EGRESS_DENIED = "egress.denied"
     EGRESS_CLOSED = "egress.closed"
 
+    CROSSING_PASSED = "crossing.passed"
+    """A value crossed between two domains; once for each account that it was charged to."""
+    CROSSING_REFUSED = "crossing.refused"
+
     APPROVAL_ASKED = "approval.asked"
     APPROVAL_GIVEN = "approval.given"
     APPROVAL_REFUSED = "approval.refused"
@@ -49,6 +53,9 @@ class Kind(StrEnum):
     SANDBOX_CREATED = "sandbox.created"
     SANDBOX_REFUSED = "sandbox.refused"
     SANDBOX_DESTROYED = "sandbox.destroyed"
+
+    RUN_CHECKPOINTED = "run.checkpointed"
+    """A run can go on from here; its call is the run, its body holds the checkpoint's digest."""
 
 
 SETTLES: Mapping[Kind, Kind] = {
@@ -97,7 +104,8 @@ class Event:
     """What the session has no longer open."""
     account: str = ""
     charge: int = 0
-    """What is used up of the domain's ``account``, such as bytes that leave."""
+    """What is used up of the domain's ``account``, such as bytes that leave. Accounts in
+    :mod:`~trilemma.gateway.ledger.accounts` belong to no domain and are never filled again."""
     body: Mapping[str, Any] = field(default_factory=dict)
     """Everything else, as JSON."""
 

@@ -16,6 +16,7 @@ class Replay:
     def __init__(self) -> None:
         self._held: dict[str, Held] = {}
         self._workspaces: dict[str, WorkspaceState] = {}
+        self._spent: dict[str, int] = {}
         self._calls: dict[str, frozenset[Kind]] = {}
         self._sessions: dict[str, frozenset[Kind]] = {}
 
@@ -26,6 +27,10 @@ class Replay:
     def workspace(self, name: str) -> WorkspaceState | None:
         """The workspace's label and users."""
         return self._workspaces.get(name)
+
+    def spent(self, account: str) -> int:
+        """What was ever charged to an account that outlasts domains."""
+        return self._spent.get(account, 0)
 
     def stages(self, call: str) -> frozenset[Kind]:
         """Which reservation and outcome of the call there are."""
@@ -44,6 +49,8 @@ class Replay:
             held = take(held, Taken(recorded.seq, recorded.at, what, to_bits(event.takes)))
         if event.charge:
             held = charge(held, {event.account: event.charge})
+        if event.kind is Kind.CROSSING_PASSED:
+            self._spent[event.account] = self.spent(event.account) + event.charge
         if touched := [row for row in joins if row.touch != Touch.JOIN]:
             held = Held(held.capabilities, held.cause, held.charged, touch(held.opened, touched))
         if event.domain:

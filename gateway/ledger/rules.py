@@ -6,6 +6,7 @@
 * Opening joins the label into the domain.
 * While one domain has a workspace open for writing, no other has it open at all.
 * A call is reserved once, and settled at most once, after it was reserved.
+* What crosses between domains is charged for ever, and never beyond the limit of that day.
 * A closed session reserves and opens nothing more. Nothing is ever given back to an account.
 """
 
@@ -16,6 +17,7 @@ from trilemma.errors import LedgerError, WorkspaceError
 
 from ...policy.capability import NONE, CapabilitySet, show
 from ...policy.rule import violation
+from .accounts import is_lasting
 from .events import RESERVES, SETTLES, Event, Kind, Use
 from .fold import Held, WorkspaceState
 
@@ -33,6 +35,10 @@ class Facts(Protocol):
 
     def workspace(self, name: str) -> WorkspaceState | None:
         """The workspace's label and users; None where no event ever joined into it."""
+        ...
+
+    def spent(self, account: str) -> int:
+        """What was ever charged to an account that outlasts domains."""
         ...
 
     def stages(self, call: str) -> frozenset[Kind]:
@@ -77,6 +83,10 @@ def check(event: Event, facts: Facts) -> None:
         _check_session(event, facts)
     if event.charge and (event.charge < 0 or not event.account or not event.domain):
         raise LedgerError(f"cannot charge {event.charge!r} to account {event.account!r}")
+    if event.kind is Kind.CROSSING_PASSED:
+        _check_crossing(event, facts)
+    elif is_lasting(event.account):
+        raise LedgerError(f"{event.kind} cannot charge to {event.account!r}: only crossings do")
 
 
 def _check_takes(event: Event, held: CapabilitySet) -> None:
@@ -142,6 +152,18 @@ def _check_session(event: Event, facts: Facts) -> None:
         raise LedgerError(f"{event.kind}: session {event.session!r} is closed")
     if event.kind is Kind.SESSION_OPENED and stages:
         raise LedgerError(f"{event.kind}: session {event.session!r} is open already")
+
+
+def _check_crossing(event: Event, facts: Facts) -> None:
+    if event.body.get("free") is True and not event.account and not event.charge:
+        return
+    limit = event.body.get("limit")
+    if not is_lasting(event.account) or event.charge <= 0 or type(limit) is not int:
+        raise LedgerError(f"{event.kind} must charge its bits to an account that outlasts domains")
+    if facts.spent(event.account) + event.charge > limit:
+        raise LedgerError(
+            f"{event.kind} of {event.charge} bits passes the limit of {limit} of {event.account!r}"
+        )
 
 
 def _written(event: Event, held: Held) -> frozenset[str]:

@@ -69,6 +69,13 @@ _partial(
     events.c.account,
     events.c.charge,
 )
+_partial(
+    "events_crossing",
+    events.c.kind == literal_column("'crossing.passed'"),
+    events.c.account,
+    events.c.seq,
+    events.c.charge,
+)
 _partial("events_call", events.c.call != _empty, events.c.call)
 _partial("events_session", events.c.kind.in_(_lifecycle), events.c.session, events.c.kind)
 Index("joins_workspace", joins.c.workspace, joins.c.seq)

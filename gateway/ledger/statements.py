@@ -10,6 +10,7 @@ TABLES = (
     "charge INTEGER NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (seq) ) STRICT",
     "CREATE INDEX events_call ON events (call) WHERE call != ''",
     "CREATE INDEX events_charge ON events (domain, seq, account, charge) WHERE charge != 0",
+    "CREATE INDEX events_crossing ON events (account, seq, charge) WHERE kind = 'crossing.passed'",
     "CREATE INDEX events_session ON events (session, kind) "
     "WHERE kind IN ('session.opened', 'session.closed')",
     "CREATE INDEX events_takes ON events (domain, seq) WHERE takes != 0",
@@ -46,6 +47,14 @@ TAKES = (
     f"WHERE {_SPAN} AND takes != 0 ORDER BY seq"
 )
 CHARGES = f"SELECT account, sum(charge) FROM events WHERE {_SPAN} AND charge != 0 GROUP BY account"
+SPENT = (
+    "SELECT coalesce(sum(charge), 0) FROM events WHERE kind = 'crossing.passed' "
+    "AND account = :account AND seq > :after AND seq <= :upto"
+)
+SPENT_BY_ACCOUNT = (
+    "SELECT account, sum(charge) FROM events WHERE kind = 'crossing.passed' AND account != '' "
+    "GROUP BY account ORDER BY account"
+)
 TOUCHES = f"SELECT {_JOIN} FROM joins WHERE {_SPAN} AND touch != 0 ORDER BY seq"
 JOINS_INTO = (
     f"SELECT {_JOIN} FROM joins "
@@ -72,5 +81,12 @@ FILTERED = (
 )
 OF_CALL = f"SELECT {_EVENT} FROM events WHERE call = :call AND call != '' ORDER BY seq"
 """Through its index: a call has a handful of events."""
+NEWEST_OF_CALL = (
+    f"SELECT {_EVENT} FROM events WHERE call = :call AND call != '' ORDER BY seq DESC LIMIT 1"
+)
+"""A run has one for each of its steps."""
+SESSION_OPENED = (
+    f"SELECT {_EVENT} FROM events WHERE session = :session AND kind = 'session.opened' LIMIT 1"
+)
 
 SCHEMA = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"

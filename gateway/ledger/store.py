@@ -155,6 +155,16 @@ class Ledger:
         """What the domain has used up of an account."""
         return self.held(domain).charged.get(account, 0)
 
+    def spent(self, account: str) -> int:
+        """What was ever charged to an account that outlasts domains, by whichever domain."""
+        with self._handle.reading() as view:
+            return view.spent(account)
+
+    def spent_by_account(self) -> dict[str, int]:
+        """Every such account that anything was charged to."""
+        with self._handle.reading() as view:
+            return view.spent_by_account()
+
     def workspace(self, name: str) -> WorkspaceState | None:
         """The label of a workspace or layer, and who has it open; None where not known."""
         with self._handle.reading() as view:
@@ -174,6 +184,16 @@ class Ledger:
         """Every event of one call, oldest first: its reservation, its egress, its outcome."""
         with self._handle.reading() as view:
             return view.of_call(call)
+
+    def newest_of_call(self, call: str) -> Recorded | None:
+        """The newest event of a call, or of a run; None where there is none."""
+        with self._handle.reading() as view:
+            return view.newest_of_call(call)
+
+    def session(self, session: str) -> Recorded | None:
+        """The event that opened a session; None where it is not known."""
+        with self._handle.reading() as view:
+            return view.session(session)
 
     def calls(self, session: str) -> list[Recorded]:
         """The events of all tool and model calls of a session, oldest first."""

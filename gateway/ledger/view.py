@@ -19,7 +19,7 @@ _CACHED = 4096
 
 @dataclass(slots=True)
 class FoldCache:
-    """Folds by domain and by workspace, each with the position it reaches.
+    """Folds by domain, by workspace and by account, each with the position it reaches.
 
     An entry is replaced as a whole and holds committed events only, so threads may share it:
     the worst that can happen is that a fold starts from an older one.
@@ -27,10 +27,11 @@ class FoldCache:
 
     held: dict[str, tuple[int, Held]] = field(default_factory=dict)
     workspaces: dict[str, tuple[int, WorkspaceState | None]] = field(default_factory=dict)
+    spent: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def bound(self) -> None:
         """Forget everything once there is too much of it."""
-        for entries in (self.held, self.workspaces):
+        for entries in (self.held, self.workspaces, self.spent):
             if len(entries) > _CACHED:
                 entries.clear()
 
@@ -69,6 +70,21 @@ class View:
             self._cache.workspaces[name] = (self.head.seq, state)
         return state
 
+    def spent(self, account: str) -> int:
+        """What was ever charged to an account that outlasts domains."""
+        after, spent = self._cache.spent.get(account, (0, 0))
+        if after >= self.head.seq:
+            return spent
+        span: dict[str, str | int] = {"account": account, "after": after, "upto": self.head.seq}
+        spent += int(self._all(sql.SPENT, span)[0][0])
+        if self.head.seq <= self._committed:
+            self._cache.spent[account] = (self.head.seq, spent)
+        return spent
+
+    def spent_by_account(self) -> dict[str, int]:
+        """Every such account that anything was charged to."""
+        return {str(name): int(sum) for name, sum in self._all(sql.SPENT_BY_ACCOUNT, {})}
+
     def stages(self, call: str) -> frozenset[Kind]:
         """The kinds of all events of the call."""
         return frozenset(Kind(kind) for (kind,) in self._all(sql.STAGES, {"call": call}))
@@ -86,6 +102,14 @@ class View:
     def of_call(self, call: str) -> list[Recorded]:
         """Every event of the call, oldest first."""
         return self._recorded(sql.OF_CALL, {"call": call})
+
+    def newest_of_call(self, call: str) -> Recorded | None:
+        """The newest event of the call."""
+        return next(iter(self._recorded(sql.NEWEST_OF_CALL, {"call": call})), None)
+
+    def session(self, session: str) -> Recorded | None:
+        """The event that opened the session."""
+        return next(iter(self._recorded(sql.SESSION_OPENED, {"session": session})), None)
 
     def open_sessions(self) -> list[Recorded]:
         """The session.opened events of all sessions that are not closed."""

@@ -24,7 +24,7 @@ def test_the_running_ledger_does_not_load_sqlalchemy() -> None:
 
 
 QUERIES = [
-    *["HEAD", "CHANGED", "TAKES", "CHARGES", "TOUCHES", "JOINS_INTO", "JOINS_OF"],
+    *["HEAD", "CHANGED", "TAKES", "CHARGES", "SPENT", "TOUCHES", "JOINS_INTO", "JOINS_OF"],
     *["STAGES", "SESSION_STAGES", "OF_CALL", "HASH_AT", "EVENTS_AFTER"],
 ]
 
@@ -35,7 +35,19 @@ def test_what_a_call_asks_is_answered_by_an_index(name: str) -> None:
     for table in statements.TABLES:
         connection.execute(table)
     values = dict.fromkeys(
-        ["domain", "after", "upto", "workspace", "first", "last", "call", "session", "seq"], 0
+        [
+            "domain",
+            "after",
+            "upto",
+            "workspace",
+            "first",
+            "last",
+            "call",
+            "session",
+            "seq",
+            "account",
+        ],
+        0,
     )
     plan = connection.execute(
         f"EXPLAIN QUERY PLAN {getattr(statements, name)}", {**values, "limit": 1}
