@@ -4,9 +4,12 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.integration.transport.dockerds import Remapped
 
 
 class Canaries:
@@ -52,3 +55,18 @@ def canaries() -> Iterator[Callable[[int, Any], Canaries]]:
     """Starts servers that keep what arrives: ``canaries(family, address)``."""
     with ExitStack() as stack:
         yield lambda family, address: stack.enter_context(Canaries(family, address))
+
+
+@pytest.fixture(scope="session")
+def remapped(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Remapped]":
+    """An engine with users of its own, also behind TLS. It has our images. Nothing stays there."""
+    from tests.integration.transport.dockerds import Remapped
+
+    engine = Remapped(tmp_path_factory.mktemp("tls"))
+    try:
+        engine.build("base", "code")
+        yield engine
+        left = engine.left()
+    finally:
+        engine.close()
+    assert not left

@@ -19,6 +19,7 @@ from tests.conftest import unavailable
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 _ENGINE = "/var/run/docker.sock"
+_CLIENT = "client@example.org"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class SshServer:
                 check=True,
             )
         shutil.copy(folder / "user.pub", folder / "authorized")
-        self.port = _free_port()
+        self.port = free_port()
         self._configure()
         assert SSHD is not None
         Path("/run/sshd").mkdir(exist_ok=True)
@@ -105,12 +106,11 @@ class TlsServer:
     """What an engine that listens with TLS is to its clients: it knows them by certificate."""
 
     def __init__(self, folder: Path) -> None:
-        own, self.other = trustme.CA(), trustme.CA()
-        self._authority = own
+        own, other = trustme.CA(), trustme.CA()
         self.folder = folder
-        self._write(folder / "client", own, own)
-        self._write(folder / "stranger", own, self.other)
-        self._write(folder / "mistaken", self.other, own)
+        write_certificates(folder / "client", own, own.issue_cert(_CLIENT))
+        write_certificates(folder / "stranger", own, other.issue_cert(_CLIENT))
+        write_certificates(folder / "mistaken", other, own.issue_cert(_CLIENT))
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         own.issue_cert("127.0.0.1").configure_cert(self._context)
         own.configure_trust(self._context)
@@ -122,24 +122,12 @@ class TlsServer:
 
     def elsewhere(self, who: str = "client") -> Elsewhere:
         """The engine behind it, for one who has these certificates."""
-        return Elsewhere(
-            {
-                "DOCKER_HOST": f"tcp://127.0.0.1:{self.port}",
-                "DOCKER_CERT_PATH": str(self.folder / who),
-            }
-        )
+        return tls_engine(self.port, self.folder / who)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()
-
-    def _write(self, folder: Path, trusted: trustme.CA, signed_by: trustme.CA) -> None:
-        folder.mkdir()
-        certificate = signed_by.issue_cert("client@example.org")
-        trusted.cert_pem.write_to_path(str(folder / "ca.pem"))
-        certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
-        certificate.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
 
     def _serve(self) -> None:
         while True:
@@ -176,7 +164,22 @@ def _pump_both(secure: ssl.SSLSocket, engine: socket.socket) -> None:
             secure.sendall(data)
 
 
-def _free_port() -> int:
+def tls_engine(port: int, certificates: Path) -> Elsewhere:
+    """An engine that listens with TLS, for one who has the certificates in that folder."""
+    address = f"tcp://127.0.0.1:{port}"
+    return Elsewhere({"DOCKER_HOST": address, "DOCKER_CERT_PATH": str(certificates)})
+
+
+def write_certificates(folder: Path, trusted: trustme.CA, own: trustme.LeafCert) -> None:
+    """The files of one side, by the names that the ``docker`` command looks for."""
+    folder.mkdir()
+    trusted.cert_pem.write_to_path(str(folder / "ca.pem"))
+    own.private_key_pem.write_to_path(str(folder / "key.pem"))
+    own.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
+
+
+def free_port() -> int:
+    """A port of this machine's loopback that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port

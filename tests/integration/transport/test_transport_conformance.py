@@ -1,4 +1,4 @@
-"""The same list for every way to a sandbox: a shared socket, attached stdio, an engine over ssh.
+"""The same list for every way to a sandbox: a shared socket, attached stdio, engines elsewhere.
 
 Hardly a test of this file knows which of them it runs on.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.transport.dockerds import Remapped
 from tests.integration.transport.servers import SshServer
 
 from trilemma.errors import SandboxLost
@@ -30,6 +31,7 @@ from trilemma.sandbox.base import (
 from trilemma.sandbox.carried.volume import Volume
 from trilemma.sandbox.docker import DockerBackend
 from trilemma.sandbox.engine import Engine
+from trilemma.sandbox.images import ensure
 from trilemma.sandbox.leftovers import remove_directory
 from trilemma.sandbox.limits import Limits
 from trilemma.sandbox.runtime import RuntimeDir
@@ -76,7 +78,7 @@ PROFILES = {
     "internet+code": (Exec.FREE, Egress.TUNNEL),
 }
 
-WAYS = ("socket", "stdio", "ssh")
+WAYS = ("socket", "stdio", "ssh", "remapped over TLS")
 
 
 class Way:
@@ -87,6 +89,7 @@ class Way:
             "socket": SocketTransport,
             "stdio": StdioTransport,
             "ssh": choose,
+            "remapped over TLS": choose,
         }
         self.name = name
         self.runtime = RuntimeDir.create(root)
@@ -134,7 +137,10 @@ def way(
         if request.param == "ssh":
             server: SshServer = request.getfixturevalue("ssh_server")
             server.elsewhere().use(environment)
-        images = {Exec.NEVER: base_image, Exec.FREE: code_image}
+        if request.param == "remapped over TLS":
+            engine: Remapped = request.getfixturevalue("remapped")
+            engine.tls.elsewhere().use(environment)
+        images = {Exec.NEVER: ensure("base"), Exec.FREE: ensure("code")}
         way = Way(request.param, tmp_path_factory.mktemp("run"), images)
         yield way
         way.close()
