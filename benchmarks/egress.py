@@ -10,9 +10,12 @@ from trilemma.gateway.egress import DomainEgress, Exit
 from trilemma.gateway.enforcement import Actor, Enforcement, new_id
 from trilemma.gateway.ledger.store import Ledger
 from trilemma.gateway.local import decision_point
+from trilemma.gateway.outgoing import Outgoing
 from trilemma.inference.messages import ToolCall
 from trilemma.policy.capability import Capability
 from trilemma.policy.operator import EgressPolicy, OperatorPolicy
+from trilemma.subagents.budget import Purse
+from trilemma.subagents.limits import UNLIMITED
 
 from .measure import Finding, Ratio, Sample, timed, timed_async
 from .pageserver import PAGE, page_server
@@ -45,7 +48,7 @@ async def _run(stage: Stage, port: int) -> Finding:
     file = stage.folder() / "policy.yaml"
     file.write_text(policy.model_dump_json(exclude_defaults=True))
     hosts = [{"host": _HOST, "ports": [port], "schemes": ["http"]}]
-    exit = Exit(_actor(), Destinations(None, policy.egress.allow))
+    exit = Exit(_actor(), Destinations(None, policy.egress.allow), Outgoing(Purse(UNLIMITED)))
     times: dict[str, list[float]] = {}
     with Ledger.open(stage.folder() / "ledger.db") as ledger:
         enforcement = Enforcement(ledger, decision_point(policy))
@@ -97,7 +100,7 @@ def _starts(enforcement: Enforcement, policy: OperatorPolicy, port: int, n: int)
     times = []
     for _ in range(n):
         domain = DomainEgress(enforcement, policy.egress)
-        exit = Exit(_actor(), Destinations(None, policy.egress.allow))
+        exit = Exit(_actor(), Destinations(None, policy.egress.allow), Outgoing(Purse(UNLIMITED)))
         times += timed(partial(_through, domain, exit, port), 1)
         domain.close()
     return times

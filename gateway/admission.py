@@ -12,6 +12,7 @@ from ..policy.capability import Capability, CapabilitySet, ordered
 from ..policy.operator import OperatorPolicy
 from ..sandbox.images import pinned
 from ..sandbox.spec import Mount
+from ..subagents.budget import Purse
 from .calls import Calls
 from .catalog import definitions, fitting
 from .destinations import Destinations
@@ -24,6 +25,7 @@ from .interface import Approve
 from .ledger.events import Event, Kind
 from .machinery import Machinery
 from .models import ModelCalls
+from .outgoing import Outgoing
 from .profiles import SandboxPlan, limits
 from .schemas import AgentSpec
 from .session import LocalSession
@@ -43,6 +45,7 @@ class Admission:
     new_domain: bool
     layer: str | None
     approve: Approve | None
+    purse: Purse
 
     def models(
         self, enforcement: Enforcement, policy: OperatorPolicy, mint: IdentityMint
@@ -81,7 +84,8 @@ class Admission:
         try:
             take_labels(enforcement, self.actor, self.brings)
             workspace = self._open_workspace(enforcement, machinery)
-            exit = Exit(self.actor, Destinations(self.spec.destinations, policy.egress.allow))
+            destinations = Destinations(self.spec.destinations, policy.egress.allow)
+            exit = Exit(self.actor, destinations, Outgoing(self.purse))
             plan = self._plan(tools, workspace, machinery)
             watch = workspace.watch(plan.limits.layer) if workspace else None
             shown = workspace.mounts if workspace else tuple[Mount, ...]
@@ -101,6 +105,7 @@ class Admission:
                 workspace,
                 workers,
                 release,
+                self.purse,
             )
         except BaseException:
             if workspace is not None:

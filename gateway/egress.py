@@ -16,10 +16,13 @@ from .destinations import Destinations
 from .enforcement import Actor, Enforcement, Entry, request
 from .ledger.events import Event, Kind
 from .ledger.fold import Held
+from .outgoing import TUNNEL_SCHEME, Outgoing
 
 STRUCTURED = "egress.structured"
 TUNNEL = "egress.tunnel"
 """Accounts that bytes are charged to."""
+
+_UNPAID = "the session has ended, or a limit of it or of one above it is used up"
 
 MAX_BYTES_IN = 64 * 1024 * 1024
 """What one request or tunnel may bring in; then it is cut."""
@@ -31,6 +34,7 @@ class Exit:
 
     actor: Actor
     destinations: Destinations
+    outgoing: Outgoing
 
 
 class DomainEgress:
@@ -124,19 +128,30 @@ class DomainEgress:
             charge=wanted.bytes_out,
             body={"host": wanted.host, "port": wanted.port, "method": wanted.method},
         )
+        # Paid before it is decided, so that others cannot spend the same bytes meanwhile.
+        paid = exit.outgoing.pay(wanted)
+        left = exit.outgoing.left
+        own = None if left is None else left + paid * wanted.bytes_out
         reservation = self._enforcement.reserve(
-            exit.actor, entry, lambda held: self._request(exit, wanted, held)
+            exit.actor, entry, lambda held: self._request(exit, wanted, held, own)
         )
         decided = reservation.request
         if not reservation.decision.allowed:
+            if paid:
+                exit.outgoing.give_back(wanted)
             return EgressAnswer(allow=False, reason_text=explain(decided, reservation.decision))
+        if not paid:
+            return EgressAnswer(allow=False, reason_text=_UNPAID)
         assert decided.egress is not None
-        budget = wanted.bytes_out if wanted.structured else decided.egress.budget_left
+        budget = _budget(exit, wanted, decided.egress)
         return EgressAnswer(allow=True, budget_bytes_out=budget, max_bytes_in=MAX_BYTES_IN)
 
-    def _request(self, exit: Exit, wanted: EgressRequest, held: Held) -> AccessRequest:
+    def _request(
+        self, exit: Exit, wanted: EgressRequest, held: Held, own: int | None
+    ) -> AccessRequest:
         limit = self._policy.bytes_out if wanted.structured else self._policy.tunnel_bytes_out
         account = STRUCTURED if wanted.structured else TUNNEL
+        left = limit - held.charged.get(account, 0)
         facts = EgressFacts(
             host=wanted.host,
             port=wanted.port,
@@ -145,7 +160,7 @@ class DomainEgress:
             structured=wanted.structured,
             listed=exit.destinations.listed(wanted),
             bytes_out=wanted.bytes_out,
-            budget_left=max(0, limit - held.charged.get(account, 0)),
+            budget_left=max(0, left if own is None else min(left, own)),
             limited=exit.destinations.limited,
         )
         return request(exit.actor, held, Act.EGRESS, frozenset({Capability.INTERNET}), egress=facts)
@@ -153,7 +168,9 @@ class DomainEgress:
     def _record(self, outcome: EgressOutcome) -> None:
         # A name we never gave raises, and the proxy that used it is ended.
         exit = self._exits[outcome.call]
-        tunnel = outcome.scheme == "tunnel"
+        tunnel = outcome.scheme == TUNNEL_SCHEME
+        if tunnel:
+            exit.outgoing.closed(outcome)
         self._enforcement.record(
             exit.actor,
             Event(
@@ -165,6 +182,13 @@ class DomainEgress:
                 body=_body(outcome),
             ),
         )
+
+
+def _budget(exit: Exit, wanted: EgressRequest, facts: EgressFacts) -> int:
+    """What a request or a tunnel that is allowed may send."""
+    if wanted.scheme == TUNNEL_SCHEME:
+        return exit.outgoing.open(wanted, facts.budget_left)
+    return wanted.bytes_out if wanted.structured else facts.budget_left
 
 
 def _body(outcome: EgressOutcome) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ..policy.operator import OperatorPolicy, load_operator_policy
 from ..policy.regorus import RegorusEngine
 from ..sandbox.runtime import alive
 from .admission import Admission
+from .budgets import first_purse
 from .egress import DomainEgress
 from .enforcement import Actor, Enforcement, new_id
 from .identity import IdentityMint
@@ -100,7 +101,7 @@ class LocalGateway:
             session=new_id("ses"),
             grants=spec.granted,
         )
-        asked = Admission(spec, actor, brings, new_domain, layer, approve)
+        asked = Admission(spec, actor, brings, new_domain, layer, approve, first_purse(spec))
         opening = in_thread(self.begin, asked)
         try:
             return await to_its_end(opening)

@@ -10,6 +10,7 @@ from ..inference.model import Model
 from ..policy.capability import NONE, Capability, CapabilitySet, show
 from ..policy.explain import explain
 from ..policy.request import Act, ModelFacts
+from ..subagents.budget import Purse
 from .enforcement import Actor, Enforcement, Entry, new_id, request
 from .lasting import in_thread, to_its_end
 from .ledger.events import Kind
@@ -61,14 +62,17 @@ class ModelCalls:
         messages: Sequence[Message],
         tools: Sequence[FunctionTool],
         on_text: Callable[[str], None] | None,
+        purse: Purse,
         max_tokens: int | None = None,
     ) -> Reply:
-        """Ask the model.
+        """Ask the model, and pay for it.
 
         Raises:
+            LimitReached: the purse, or one above it, has nothing left.
             Denied: the context may not go there.
             ModelError: the model failed.
         """
+        purse.begin_step()
         call = new_id("model")
         reserving = in_thread(self._reserve, call)
         try:
@@ -86,6 +90,7 @@ class ModelCalls:
                 await to_its_end(in_thread(self._settle, call, ended))
             raise
         usage = reply.usage
+        purse.charge(usage)
         body = {
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,

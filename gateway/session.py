@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from ..inference.messages import FunctionTool, Message, Reply, ToolCall
+from ..subagents.budget import Purse
 from ..subagents.outcome import ToolOutcome
 from .callqueue import CallQueue
 from .calls import Calls, call_id
@@ -36,8 +37,10 @@ class LocalSession:
         workspace: SessionWorkspace | None,
         workers: ThreadPoolExecutor,
         release: Callable[["LocalSession"], None],
+        purse: Purse,
     ) -> None:
         self.actor = actor
+        self.purse = purse
         self.tools = tools
         self.workspace = workspace
         self.stopping = Stopping()
@@ -84,11 +87,12 @@ class LocalSession:
     ) -> Reply:
         """Call the session's model; see :class:`~trilemma.gateway.interface.Session`."""
         with self.stopping.acting():
-            return await self._models.call(messages, tools, on_text)
+            return await self._models.call(messages, tools, on_text, self.purse)
 
     async def call_tool(self, call: ToolCall) -> ToolOutcome:
         """Decide, run and record one call; see :class:`~trilemma.gateway.interface.Session`."""
         with self.stopping.acting():
+            self.purse.check_time()
             return await self._call_tool(call)
 
     async def _call_tool(self, call: ToolCall) -> ToolOutcome:
@@ -117,6 +121,7 @@ class LocalSession:
         if self._closed:
             return
         self._closed = True
+        self.purse.close()
         try:
             self._calls.close()
             self._dispatch.close()

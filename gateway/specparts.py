@@ -24,6 +24,8 @@ class RunLimitsSpec(Frozen):
     tokens: int | None = Field(default=None, ge=1)
     usd: float | None = Field(default=None, gt=0)
     seconds: float | None = Field(default=None, gt=0)
+    bytes_out: int | None = Field(default=None, ge=1)
+    """Bytes that leave, within the operator's own budget for the domain."""
 
 
 def read_capabilities(value: Any) -> Any:

@@ -16,7 +16,7 @@ from ..inference.messages import FunctionTool, Message, Reply
 from .calls import CallTool, ToolRunner
 from .events import Event, Finished, StepFinished, StepStarted, TextDelta
 from .history import History
-from .limits import RunLimits, Spent, check, out_of_time
+from .limits import Spent
 from .outcome import Outcome, State
 from .prompt import Layout
 
@@ -35,6 +35,7 @@ class CallModel(Protocol):
 
         Raises:
             Denied: the gateway refused; the run ends.
+            LimitReached: the budget is used up; the run ends.
             ModelError: the model cannot be reached; the run ends.
 
         """
@@ -45,23 +46,29 @@ Emit = Callable[[Event], None]
 
 
 async def run(
-    task: str,
+    task: str | Progress,
     *,
     layout: Layout,
     call_model: CallModel,
     call_tool: CallTool,
-    limits: RunLimits,
+    seconds: float | None,
     emit: Emit,
+    context_tokens: int | None = None,
 ) -> Outcome:
-    """Work on a task to its end.
+    """Work on a task to its end, or go on where an earlier process left off.
 
     However the run ends, that is an outcome and ``Finished`` is the last event. Cancelling the
     surrounding task cancels the calls that are running and gives an outcome as well, so that the
     caller can close its session first; who needs the exception calls ``raise_for_state``. An
     error that is not Trilemma's own is a bug: it is raised.
+
+    Budgets are kept by whoever gives ``call_model``: it raises ``LimitReached``. Only time is
+    watched here, ``seconds`` of it, since it ends a call in the middle. What the model is sent
+    stays within ``context_tokens``: older steps are folded.
     """
     started = time.monotonic()
-    current = _Run(History.begin(layout, task), layout.tools, call_model, call_tool, limits, emit)
+    bound = context_tokens
+    current = _Run(layout.tools, call_model, call_tool, seconds, bound, emit, *_begin(task, layout))
     state, error = await _to_the_end(current)
     outcome = Outcome(
         state,
@@ -74,6 +81,14 @@ async def run(
     )
     emit(_finished(outcome))
     return outcome
+
+
+def _begin(
+    task: str | Progress, layout: Layout
+) -> "tuple[History, Spent, tuple[str | None, ...]]":
+    if isinstance(task, Progress):
+        return History(task.messages), task.spent, task.answers
+    return History.begin(layout, task), Spent(), ()
 
 
 async def _to_the_end(current: "_Run") -> tuple[State, TrilemmaError | None]:
@@ -103,35 +118,38 @@ def _finished(outcome: Outcome) -> Finished:
 class _Run:
     """One run while it lasts."""
 
-    history: History
     tools: Sequence[FunctionTool]
     call_model: CallModel
     call_tool: CallTool
-    limits: RunLimits
+    seconds: float | None
+    context_tokens: int | None
     emit: Emit
-    spent: Spent = field(default_factory=Spent)
+    history: History
+    spent: Spent
+    answers: tuple[str | None, ...]
 
     async def until_done(self) -> None:
         """Step until a reply asks for no tool.
 
         Raises:
-            LimitReached: before a step, or in the middle of one when the time is over.
+            LimitReached: instead of a step, or in the middle of one when the time is over.
 
         """
         runner = ToolRunner(self.call_tool, self.emit)
-        clock = asyncio.timeout(self.limits.seconds)
+        clock = asyncio.timeout(self.seconds)
         try:
             async with clock:
-                while await self.step(runner):
-                    pass
+                going_on = await self.finish(runner)
+                while going_on:
+                    going_on = await self.step(runner)
         except TimeoutError:
             if clock.expired():
-                raise out_of_time(self.limits) from None
+                text = f"the limit of {self.seconds:g} seconds is used up"
+                raise LimitReached("seconds", text) from None
             raise
 
     async def step(self, runner: ToolRunner) -> bool:
         """Query the model, execute what it wants; False when it wants nothing."""
-        check(self.limits, self.spent)
         calls = (await self.query()).tool_calls
         for call, result in zip(calls, await runner.execute(calls), strict=True):
             self.history.add_result(call, result.text)

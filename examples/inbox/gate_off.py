@@ -21,6 +21,7 @@ from pathlib import Path
 
 from trilemma.inference.messages import FunctionTool, Message, Reply, ToolCall
 from trilemma.inference.names import resolve_model
+from trilemma.subagents.budget import Purse
 from trilemma.subagents.events import Event
 from trilemma.subagents.limits import RunLimits
 from trilemma.subagents.loop import run
@@ -101,10 +102,12 @@ def container(home: Path, image: str, hosts: Sequence[str]) -> Iterator[Containe
 async def triage(task: str, tools: Container) -> None:
     """Run the model with nothing between it and its tools."""
     model = resolve_model("gullible")
+    purse = Purse(RunLimits(steps=200))
 
     async def call_model(
         messages: Sequence[Message], offered: Sequence[FunctionTool], on_text: Callable[[str], None]
     ) -> Reply:
+        purse.begin_step()
         return await model.complete(messages, offered, on_text=on_text)
 
     await run(
@@ -112,7 +115,7 @@ async def triage(task: str, tools: Container) -> None:
         layout=Layout(),
         call_model=call_model,
         call_tool=tools.call_tool,
-        limits=RunLimits(steps=200),
+        seconds=None,
         emit=show,
     )
 

@@ -12,7 +12,6 @@ from trilemma.gateway.schemas import AgentSpec
 from trilemma.policy.capability import NONE
 from trilemma.result import Denial, Result
 from trilemma.subagents.events import Event, SessionOpened, ToolDenied
-from trilemma.subagents.limits import RunLimits
 from trilemma.subagents.loop import run
 from trilemma.subagents.outcome import Outcome, State
 from trilemma.subagents.prompt import Layout, SharedPrefix
@@ -70,7 +69,7 @@ class Client:
                 layout=Layout(SharedPrefix(spec.instructions, session.tools)),
                 call_model=session.call_model,
                 call_tool=session.call_tool,
-                limits=RunLimits(**spec.limits.model_dump()),
+                seconds=spec.limits.seconds,
                 emit=emit,
             )
             stop = _stop(outcome)

@@ -39,6 +39,8 @@ from trilemma.policy.operator import Approval, OperatorPolicy
 from trilemma.sandbox.base import BuiltinEntry, CallResult
 from trilemma.sandbox.egress.request import EgressRequest
 from trilemma.sandbox.views import ViewMaker
+from trilemma.subagents.budget import Purse
+from trilemma.subagents.limits import UNLIMITED
 
 DOMAINS = ["d1", "d2"]
 capability_sets = st.frozensets(st.sampled_from(sorted(ALL)))

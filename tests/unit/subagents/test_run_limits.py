@@ -1,16 +1,19 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from trilemma.errors import LimitReached, SpecError
+from trilemma.errors import SpecError
 from trilemma.inference.messages import Usage
-from trilemma.subagents.limits import RunLimits, Spent, check
+from trilemma.subagents.limits import UNLIMITED, RunLimits, Spent
+
+NAMES = ["steps", "tokens", "usd", "seconds", "bytes_out"]
 
 
 def test_fifty_steps_and_nothing_else_by_default() -> None:
-    assert RunLimits() == RunLimits(steps=50, tokens=None, usd=None, seconds=None)
+    assert RunLimits() == RunLimits(50, None, None, None, None)
+    assert RunLimits(None, None, None, None, None) == UNLIMITED
 
 
-@pytest.mark.parametrize("name", ["steps", "tokens", "usd", "seconds"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("value", [0, -1, True, "5", float("nan"), float("inf")])
 def test_a_limit_is_a_number_above_zero(name: str, value: object) -> None:
     with pytest.raises(SpecError, match=f"limit '{name}' must be a .*number above 0") as raised:
@@ -18,36 +21,10 @@ def test_a_limit_is_a_number_above_zero(name: str, value: object) -> None:
     assert repr(value) in str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["steps", "tokens"])
-def test_steps_and_tokens_are_whole(name: str) -> None:
+@pytest.mark.parametrize("name", ["steps", "tokens", "bytes_out"])
+def test_what_is_counted_in_pieces_is_whole(name: str) -> None:
     with pytest.raises(SpecError, match=r"whole number above 0, not 1\.5"):
         RunLimits(**{name: 1.5})  # type: ignore[arg-type]
-
-
-def test_steps_cannot_be_unlimited() -> None:
-    with pytest.raises(SpecError, match="limit 'steps'"):
-        RunLimits(steps=None)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("limits", "usage", "limit"),
-    [
-        (RunLimits(steps=1), Usage(), "steps"),
-        (RunLimits(tokens=10), Usage(6, 4), "tokens"),
-        (RunLimits(usd=0.5), Usage(cost_usd=0.5), "usd"),
-        (RunLimits(usd=0.5), Usage(priced=False), "usd"),
-    ],
-)
-def test_the_limit_that_is_used_up_is_named(limits: RunLimits, usage: Usage, limit: str) -> None:
-    with pytest.raises(LimitReached, match=f"limit of .* {limit}|limit of \\$") as raised:
-        check(limits, Spent().after_step(usage))
-    assert raised.value.limit == limit
-
-
-def test_what_is_not_used_up_passes() -> None:
-    limits = RunLimits(steps=2, tokens=10, usd=0.5)
-    check(limits, Spent().after_step(Usage(5, 4, 5, 0.49)))
-    check(RunLimits(), Spent().after_step(Usage(priced=False)))
 
 
 @given(st.lists(st.builds(Usage, *[st.integers(0, 99)] * 3, st.floats(0, 9), st.booleans())))

@@ -10,7 +10,7 @@ from trilemma.errors import Cancelled, Denied, LedgerError, LimitReached, ModelE
 from trilemma.inference.gullible import GullibleModel
 from trilemma.inference.messages import FunctionTool, Message, Reply, ToolCall, Usage
 from trilemma.policy.capability import Capability
-from trilemma.subagents import loop
+from trilemma.subagents.budget import Purse
 from trilemma.subagents.calls import AT_ONCE, PER_REPLY, CallTool
 from trilemma.subagents.events import (
     Event,
@@ -53,6 +53,20 @@ def replying(*replies: Reply | Exception) -> CallModel:
     return call_model
 
 
+def paid(model: CallModel, purse: Purse) -> CallModel:
+    """The model, asked as a gateway asks it."""
+
+    async def call_model(
+        messages: Sequence[Message], tools: Sequence[FunctionTool], on_text: Callable[[str], None]
+    ) -> Reply:
+        purse.begin_step()
+        reply = await model(messages, tools, on_text)
+        purse.charge(reply.usage)
+        return reply
+
+    return call_model
+
+
 def calling(*calls: tuple[str, str]) -> Reply:
     return Reply("", tuple(ToolCall(f"c{n}", *call) for n, call in enumerate(calls)))
 
@@ -81,9 +95,9 @@ async def go(
     return await run(
         task,
         layout=Layout(SharedPrefix(instructions)),
-        call_model=model,
+        call_model=paid(model, Purse(limits)),
         call_tool=tool,
-        limits=limits,
+        seconds=limits.seconds,
         emit=(record or Recorded()).events.append,
     )
 
@@ -257,12 +271,12 @@ async def _asked_nine_times(messages: Sequence[Message], *_: object) -> Reply:
     return calling(("a", "{}"))
 
 
-def test_without_the_check_before_each_step_nothing_stops_it(
+def test_without_a_purse_nothing_stops_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     limits = RunLimits(steps=7)
     assert asyncio.run(go(model=_asked_nine_times, limits=limits)).state is State.LIMIT
-    monkeypatch.setattr(loop, "check", lambda limits, spent: None)
+    monkeypatch.setattr(Purse, "begin_step", lambda purse: None)
     with pytest.raises(_Beyond):
         asyncio.run(go(model=_asked_nine_times, limits=limits))
 
