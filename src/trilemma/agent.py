@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trilemma.gateway.schemas import AgentSpec
     from trilemma.result import Result
     from trilemma.subagents.events import Event
+    from trilemma.task import Task
 
 T = TypeVar("T")
 Pathish = str | PathLike[str]
@@ -81,7 +82,7 @@ class Agent:
 
     async def arun(
         self,
-        task: "str | Result",
+        task: "Task",
         *,
         client: "Client | None" = None,
         new_domain: bool = False,
@@ -91,8 +92,10 @@ class Agent:
     ) -> "Result":
         """Run the agent on a task until it is done or a limit stops it.
 
-        A ``Result`` as the task brings its labels along. Runs through one client share one domain
-        unless ``new_domain`` asks for another. ``layer`` continues an earlier run's changes.
+        A ``Result``, a list or record of some, and text that one was pasted into bring the labels
+        along: what does, and what does not, stands at :class:`Result`. Runs through one client
+        share one domain unless ``new_domain`` asks for another. ``layer`` continues an earlier
+        run's changes.
 
         Raises:
             Denied: the run was refused before its first step.
@@ -111,7 +114,7 @@ class Agent:
 
     def run(
         self,
-        task: "str | Result",
+        task: "Task",
         *,
         client: "Client | None" = None,
         new_domain: bool = False,
@@ -135,7 +138,7 @@ class Agent:
         )
 
     async def stream(
-        self, task: "str | Result", *, client: "Client | None" = None, **options: Any
+        self, task: "Task", *, client: "Client | None" = None, **options: Any
     ) -> "AsyncIterator[Event | Result]":
         """Run the agent and yield its events as they happen, then its ``Result``.
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from trilemma.errors import Cancelled, LimitReached
 from trilemma.gateway.interface import Approve, Gateway, Session
 from trilemma.gateway.schemas import AgentSpec
-from trilemma.policy.capability import NONE
 from trilemma.result import Denial, Result
 from trilemma.subagents.events import Event, SessionOpened, ToolDenied
 from trilemma.subagents.loop import run
 from trilemma.subagents.outcome import Outcome, State
 from trilemma.subagents.prompt import Layout, SharedPrefix
+from trilemma.task import Task, refuse_placeholders, render
 
 if TYPE_CHECKING:
     from trilemma.gateway.settings import Settings
@@ -39,7 +39,7 @@ class Client:
     async def run(
         self,
         spec: AgentSpec,
-        task: str | Result,
+        task: Task,
         *,
         new_domain: bool = False,
         layer: str | None = None,
@@ -47,6 +47,8 @@ class Client:
         on_event: Callable[[Event], None],
     ) -> Result:
         """Open a session, run the loop in it, close it whatever happens."""
+        asked = render(task)
+        refuse_placeholders(spec.instructions, "the agent's instructions")
         denials: list[Denial] = []
 
         def emit(event: Event) -> None:
@@ -56,7 +58,7 @@ class Client:
 
         session = await self.gateway.open(
             spec,
-            brings=task.labels if isinstance(task, Result) else NONE,
+            brings=asked.labels,
             new_domain=new_domain,
             layer=layer,
             approve=approve,
@@ -65,7 +67,7 @@ class Client:
         try:
             emit(_opened(session))
             outcome = await run(
-                task.text if isinstance(task, Result) else task,
+                asked.text,
                 layout=Layout(SharedPrefix(spec.instructions, session.tools)),
                 call_model=session.call_model,
                 call_tool=session.call_tool,

@@ -1,8 +1,11 @@
 """What a run gives: an answer with the labels of everything it may contain."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
+from trilemma.errors import SpecError
 from trilemma.inference.messages import Usage
+from trilemma.placeholder import Remembered, fresh
 from trilemma.policy.capability import CapabilitySet, show
 
 
@@ -16,11 +19,30 @@ class Denial:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Result:
-    """The outcome of one run. Hand it to another agent as it is, and its labels go along.
+    """The outcome of one run. Hand it to another agent, and its labels go along.
 
-    Taking ``text`` out by hand drops the labels: from there on the data is in your care.
+    ==================================================  ====================================
+    in your code                                        the labels
+    ==================================================  ====================================
+    ``b.run(result)``                                   go along
+    ``b.run([one, two])``, ``b.run({"notes": result})``  go along, of all that is in there
+    ``b.run(f"Sum up: {result}")``, ``str``, ``format``,  go along: the text is put in place of
+    ``"a" + result``, ``"".join(map(str, results))``,   a placeholder when the task is taken
+    ``json.dumps(record, default=str)``
+    ``result.map(function)``                            stay on what the function returns
+    ``str(result)`` in upper case, cut, or of another   refused where it is noticed, and never
+    process                                             the text
+    ``result.text``, also through ``asdict``, ``==``,   **dropped**: from there on the data is
+    pickle, ``result.denials``, events of ``stream``,    in your care
+    the text of an exception
+    a decision of yours (``if result.ok``), its length,  **dropped**: what your code learns from
+    ``steps``, ``usage``, how long it took              it, it may pass on
+    ==================================================  ====================================
+
+    Nothing can follow a text that Python code holds in its hand, so the last two rows are the
+    caller's act.
     """
 
     text: str
@@ -36,12 +58,44 @@ class Result:
     denials: tuple[Denial, ...] = ()
     layer: str | None = None
     """The layer that holds the changes, for ``trilemma workspace diff``."""
+    _placeholder: str = field(default_factory=fresh, init=False, compare=False)
 
     @property
     def ok(self) -> bool:
         """True where the agent came to its own end."""
         return self.stop == "done"
 
+    def map(self, function: Callable[[str], str]) -> "Result":
+        """The same outcome with another text, which ``function`` makes of this one.
+
+        The labels stay. What else the function looks at is its author's care.
+
+        Raises:
+            SpecError: the function gave no text.
+        """
+        text = function(self.text)
+        if not isinstance(text, str):
+            raise SpecError(f"the function given to map must return text, not {text!r}")
+        return replace(self, text=text)
+
     def __str__(self) -> str:
         # Not the text: a result that is pasted into a prompt must not lose its labels unnoticed.
-        return f"<Result {self.stop} {show(self.labels)} {self.session}: read .text>"
+        REMEMBERED.keep(self._placeholder, self)
+        return self._placeholder
+
+    def __format__(self, spec: str) -> str:
+        # Padding and cutting would be of the placeholder.
+        return str(self)
+
+    def __repr__(self) -> str:
+        return f"Result({self}, stop={self.stop!r}, labels={show(self.labels)}; read .text)"
+
+    def __add__(self, other: object) -> str:
+        return f"{self}{other}" if isinstance(other, str | Result) else NotImplemented
+
+    def __radd__(self, other: object) -> str:
+        return f"{other}{self}" if isinstance(other, str) else NotImplemented
+
+
+REMEMBERED: Remembered[Result] = Remembered()
+"""The results of this process whose placeholders mean something."""
