@@ -2,7 +2,8 @@
 
 from ..subagents.budget import Purse
 from ..subagents.limits import UNLIMITED, RunLimits, Spent
-from .schemas import AgentSpec, RunLimitsSpec
+from .schemas import AgentSpec
+from .specparts import RunLimitsSpec
 
 
 def first_purse(spec: AgentSpec, spent: Spent | None = None) -> Purse:

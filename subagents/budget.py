@@ -53,11 +53,11 @@ class Purse:
         self.limits = limits
         self._owner = owner
         self._parent = parent
-        self._clock = parent._clock if parent else clock
+        self._clock: Callable[[], float] = parent._clock if parent else clock
         # One lock for the whole tree: a step is counted here and above at once.
-        self._lock = parent._lock if parent else threading.Lock()
+        self._lock: threading.Lock = parent._lock if parent else threading.Lock()
         above = parent._accounts if parent else {}
-        self._accounts = {
+        self._accounts: dict[Kind, Account] = {
             kind: Account(kind, limit_of(limits, kind), above.get(kind), owner) for kind in KINDS
         }
         self._usage = Usage()
