@@ -4,6 +4,7 @@ Each lives in a mount and a process namespace of its own. What it keeps is memor
 so is what it changes in ``/etc``, where it enters its users. With the last process all is gone.
 """
 
+import os
 import shutil
 import socket
 import subprocess
@@ -42,6 +43,7 @@ _ROOTFUL = """
 dockerd --userns-remap=default --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" $2
 """
 _USER, _RANGE = 12346, "400000:65536"
+# There is no systemd that it could ask for control groups, whatever this machine has.
 _ROOTLESS = f"""
 echo 'tester:x:{_USER}:{_USER}::/:/bin/sh' >>/etc/passwd
 echo 'tester:x:{_USER}:' >>/etc/group
@@ -49,7 +51,7 @@ echo 'tester:{_RANGE}' | tee -a /etc/subuid >>/etc/subgid
 chown {_USER} "$1" "$3"
 export HOME="$1" XDG_RUNTIME_DIR="$1"
 setpriv --reuid={_USER} --regid={_USER} --clear-groups rootlesskit --net=host --copy-up=/run \
-    --state-dir="$1/kit" sh -c 'rm -f /run/docker /run/containerd && exec dockerd \
+    --state-dir="$1/kit" sh -c 'rm -f /run/docker /run/containerd /run/systemd && exec dockerd \
     --rootless --data-root "$0/data" --exec-root "$0/exec" --pidfile "$0/pid" '"$2" "$1"
 """
 _ALWAYS = ("--bridge=none", "--iptables=false", "--config-file=/etc/docker-of-a-test.json")
@@ -59,6 +61,8 @@ class Dockerd:
     """One more engine, as Debian's package has it."""
 
     def __init__(self, script: str, options: Sequence[str] = (), *, needs: Sequence[str]) -> None:
+        if os.geteuid() != 0:
+            unavailable("needs root")
         for program in ("dockerd", "unshare", *needs):
             if shutil.which(program, path=_PATH) is None:
                 unavailable(f"needs {program}")

@@ -140,7 +140,7 @@ def way(
         if request.param == "remapped over TLS":
             engine: Remapped = request.getfixturevalue("remapped")
             engine.tls.elsewhere().use(environment)
-        images = {Exec.NEVER: ensure("base"), Exec.FREE: ensure("code")}
+        images: dict[Exec, str] = {Exec.NEVER: ensure("base"), Exec.FREE: ensure("code")}
         way = Way(request.param, tmp_path_factory.mktemp("run"), images)
         yield way
         way.close()
