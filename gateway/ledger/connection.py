@@ -56,12 +56,16 @@ def reader(path: Path) -> sqlite3.Connection:
     return _connect(path, "PRAGMA query_only = ON")
 
 
+def is_blank(connection: sqlite3.Connection) -> bool:
+    """Whether no table was ever made here; where some were removed, the count of changes stays."""
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    return (tables, connection.execute("PRAGMA schema_version").fetchone()[0]) == (0, 0)
+
+
 def create_tables(connection: sqlite3.Connection) -> None:
-    """Make the tables of an empty ledger, all or none."""
-    connection.execute("BEGIN IMMEDIATE")
+    """Make the tables of an empty ledger, in the open transaction."""
     for statement in sql.TABLES:
         connection.execute(statement)
-    connection.execute("COMMIT")
 
 
 def check_tables(connection: sqlite3.Connection, path: Path) -> None:

@@ -25,7 +25,8 @@ _inherited: list[object] = []
 class Handle:
     """The file of one ledger, open in one process."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, begin: Callable[[View], object]) -> None:
+        """Open it. ``begin`` writes into the tables of a new one, which are made with that."""
         self.path = path
         self._cache = FoldCache()
         self._reading = threading.Lock()
@@ -37,7 +38,7 @@ class Handle:
         try:
             with self._lock.hold(), database.translated(path):
                 self._writer = database.writer(path)
-                self._reader = self._prepare_tables()
+                self._reader = self._prepare_tables(begin)
         except BaseException:
             self._lock.close()
             raise
@@ -136,14 +137,26 @@ class Handle:
         _inherited.extend((self._reader, self._writer))
         self._lock.close()
 
-    def _prepare_tables(self) -> sqlite3.Connection:
+    def _prepare_tables(self, begin: Callable[[View], object]) -> sqlite3.Connection:
         try:
-            if self._writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-                database.create_tables(self._writer)
+            if database.is_blank(self._writer):
+                self._make_tables(begin)
             database.check_tables(self._writer, self.path)
             return database.reader(self.path)
         except BaseException:
             self._writer.close()
+            raise
+
+    def _make_tables(self, begin: Callable[[View], object]) -> None:
+        """All of it or nothing: so tables without an event are never what a crash left."""
+        self._synchronous("full")
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            database.create_tables(self._writer)
+            begin(View(self._writer, self._cache))
+            self._writer.execute("COMMIT")
+        except BaseException as error:
+            self._abandon(error)
             raise
 
     def _synchronous(self, durability: Durability) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +14,7 @@ from ...policy.capability import NONE, CapabilitySet, show
 from ...policy.decision import Decision
 from ...policy.request import AccessRequest
 from ...policy.rule import violation
-from .anchor import Anchor
+from .anchor import Anchor, AnchorMark
 from .connection import Durability
 from .events import Event, Head, Recorded
 from .fold import Held, WorkspaceState
@@ -85,9 +86,11 @@ class Ledger:
 
         """
         path = Path(path).absolute()
-        ledger = cls(Handle(path), durability, Anchor(anchor) if anchor else None)
+        keeper = Anchor(anchor) if anchor else None
+        mark = keeper.read() if keeper else None
+        ledger = cls(Handle(path, partial(_first, mark)), durability, keeper)
         try:
-            ledger._begin()
+            ledger._begin(mark)
         except BaseException:
             ledger._handle.close()
             raise
@@ -261,13 +264,8 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def _begin(self) -> None:
-        mark = self._anchor.read() if self._anchor else None
+    def _begin(self, mark: AnchorMark | None) -> None:
         with self._transaction(lazy=False) as view:
-            if view.head.seq == 0:
-                if mark:
-                    raise mark.missing()
-                write(view, first_event())
             self.ledger_id = view.ledger_id()
             check_tail(view)
             if mark:
@@ -284,6 +282,13 @@ class Ledger:
     def _durable(self, head: Head) -> None:
         if self._anchor:
             self._anchor.write(self.ledger_id, head)
+
+
+def _first(mark: AnchorMark | None, view: View) -> None:
+    """Begin a ledger, unless it is remembered with events."""
+    if mark:
+        raise mark.missing()
+    write(view, first_event())
 
 
 def _propose(held: Held, build: Build, decide: Decide, event: Write) -> _Proposal:

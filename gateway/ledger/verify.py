@@ -30,12 +30,17 @@ class Verified:
     """Calls without an outcome: running, or left by a crash that nobody recovered yet."""
 
 
+_NOTHING = Verified("", 0, Head(0, GENESIS), 0, 0)
+"""A file in which no ledger was begun: its gateway ended before that."""
+
+
 def verify(path: Path, *, anchor: Path | None = None) -> Verified:
     """Check a ledger from its first event to its newest; others may use it meanwhile.
 
     It finds every change to what was recorded that does not rewrite all hashes after it. Whoever
     can write the file can do that too, or cut off its end: the anchor and the marks in the
-    workspaces, which hold earlier heads, notice it.
+    workspaces, which hold earlier heads, notice it. A file in which no ledger was begun holds no
+    event and is none that was changed, unless the anchor remembers one.
 
     Raises:
         LedgerTampered: the first event that is wrong, and why.
@@ -44,7 +49,13 @@ def verify(path: Path, *, anchor: Path | None = None) -> Verified:
     """
     path = Path(path).absolute()
     with database.translated(path), closing(database.reader(path)) as connection:
+        # Before the first look, for it moves on with the ledger.
+        mark = Anchor(anchor).read() if anchor else None
         connection.execute("BEGIN")
+        if database.is_blank(connection):
+            if mark:
+                raise mark.missing()
+            return _NOTHING
         database.check_tables(connection, path)
         _check_pages(connection, path)
         view = View(connection, FoldCache())
@@ -52,7 +63,6 @@ def verify(path: Path, *, anchor: Path | None = None) -> Verified:
         if view.orphans():
             raise LedgerTampered(f"{view.orphans()} rows of joins belong to no event")
         ledger_id = view.ledger_id()
-        mark = Anchor(anchor).read() if anchor else None
         if mark:
             mark.check(ledger_id, view.hash_at)
         return Verified(ledger_id, view.head.seq, view.head, replay.domains, replay.unsettled)

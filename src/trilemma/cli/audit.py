@@ -35,12 +35,13 @@ def verify() -> None:
     """
     from trilemma.cli import ledgers
     from trilemma.cli.phrases import counted
-    from trilemma.gateway.ledger.verify import verify as check
     from trilemma.gateway.settings import Settings
 
-    settings = Settings.from_environment()
-    ledgers.require(settings)
-    found = check(settings.ledger, anchor=settings.anchor)
+    found = ledgers.verified(Settings.from_environment())
+    if not found.events:
+        print("the ledger holds no event: its gateway ended before the first one")
+        print("neither a layer nor an anchor (TRILEMMA_ANCHOR) says that there were any")
+        return
     print(f"ledger {found.ledger_id} is what was recorded: {found.events} events")
     print(f"head: event {found.head.seq}, {found.head.hash}")
     calls = counted(found.unsettled, "call")

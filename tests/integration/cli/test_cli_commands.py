@@ -65,6 +65,33 @@ def test_a_changed_event_is_found_and_named(alone: Cli, folder: Path) -> None:
     assert "event 2:" in ended.line
 
 
+def test_a_ledger_that_was_never_begun_is_no_changed_one(alone: Cli) -> None:
+    ledger = alone.home / "state/ledger.db"
+    ledger.parent.mkdir(parents=True)
+    ledger.touch()
+    ended = alone("audit", "verify")
+    assert ended.status == 0
+    assert "holds no event: its gateway ended before the first one" in ended.out
+
+
+@pytest.mark.parametrize("how", ["emptied", "removed"])
+@pytest.mark.parametrize("trace", ["layer", "anchor"])
+def test_a_ledger_of_which_something_is_left_did_not_begin_empty(
+    alone: Cli, folder: Path, tmp_path: Path, how: str, trace: str
+) -> None:
+    kept = {"TRILEMMA_ANCHOR": str(tmp_path / "anchor")} if trace == "anchor" else {}
+    alone("workspace", "declare", str(folder), "--origin", "own", **kept)
+    ledger = alone.home / "state/ledger.db"
+    if trace == "layer":
+        (alone.home / "state/layers/one").mkdir(parents=True)
+    ledger.unlink()
+    if how == "emptied":
+        ledger.touch()
+    ended = alone("audit", "verify", **kept)
+    assert ended.status == 1
+    assert ("put it back" if trace == "anchor" else "made under one that did") in ended.line
+
+
 def test_an_unknown_kind_of_event_is_a_usage_error(alone: Cli, folder: Path) -> None:
     ended = alone("audit", "show", "--kind", "call.deny")
     assert ended.status == 2

@@ -118,8 +118,6 @@ def recovered(wreck: Wreck) -> int:
     """Recover as the next gateway does; how many calls are unknown by that."""
     if not wreck.settings.ledger.exists():
         return 0
-    # One that was killed before its first record left tables without one; the next begins it.
-    Ledger.open(wreck.settings.ledger).close()
     verify(wreck.settings.ledger)
     with Ledger.open(wreck.settings.ledger) as ledger:
         open_before = unsettled(ledger)

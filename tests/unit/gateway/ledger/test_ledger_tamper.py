@@ -208,6 +208,38 @@ def test_with_an_anchor_it_is_noticed(
         Ledger.open(filled, anchor=anchor)
 
 
+@pytest.mark.parametrize("how", ["emptied", "replaced", "gone"])
+def test_a_ledger_that_was_emptied_is_noticed_through_the_anchor(
+    filled: Path, tmp_path: Path, how: str
+) -> None:
+    anchor = tmp_path / "anchor"
+    Ledger.open(filled, anchor=anchor).close()
+    filled.write_bytes(b"")
+    if how == "replaced":
+        tamper(filled, "PRAGMA journal_mode = WAL")
+    if how == "gone":
+        filled.unlink()
+    else:
+        with pytest.raises(LedgerTampered, match=r"the anchor remembers .* but here is none"):
+            verify(filled, anchor=anchor)
+    with pytest.raises(LedgerTampered, match=r"the anchor remembers .* but here is none"):
+        Ledger.open(filled, anchor=anchor)
+    anchor.unlink()
+    # As long as nobody else remembers it: this is what a beginning looks like.
+    with Ledger.open(filled, anchor=anchor):
+        assert verify(filled, anchor=anchor).events == 1
+
+
+def test_tables_that_were_removed_or_emptied_are_no_beginning(filled: Path) -> None:
+    tamper(filled, "DELETE FROM events", "DELETE FROM joins")
+    with pytest.raises(LedgerTampered, match="event 1 does not name the ledger"):
+        Ledger.open(filled)
+    tamper(filled, "DROP TABLE events", "DROP TABLE joins")
+    for look in (verify, Ledger.open):
+        with pytest.raises(LedgerTampered, match="does not hold the tables"):
+            look(filled)
+
+
 def test_the_anchor_knows_one_ledger_from_another(path: Path, tmp_path: Path) -> None:
     anchor = tmp_path / "anchor"
     with Ledger.open(path, anchor=anchor):
