@@ -40,6 +40,11 @@ class ModelCalls:
         free = self._facts.inside or self._facts.under_contract
         return NONE if free else frozenset({Capability.INTERNET})
 
+    @property
+    def caches(self) -> bool:
+        """Whether a prefix that the model has read once is cheap to read again."""
+        return self._model.ref.inside and self._model.ref.caches
+
     def check(self) -> None:
         """Refuse a session whose grants could never allow its first model call.
 
@@ -94,12 +99,15 @@ class ModelCalls:
         body = {
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
+            "cached_tokens": usage.cached_tokens,
             "usd": round(usage.cost_usd, 8),
         }
-        await to_its_end(in_thread(self._settle, call, body))
+        settle = partial(self._settle, call, body)
+        await to_its_end(in_thread(keeping.replied, reply, settle))
         return reply
 
-    def _reserve(self, call: str) -> None:
+    def _reserve(self, call: str, messages: Sequence[Message], keeping: Keeping) -> None:
+        keeping.asked(messages)
         name = self._model.ref.name
         entry = Entry(Kind.MODEL_RESERVED, Kind.MODEL_DENIED, f"model {name}", call)
         reservation = self._enforcement.reserve(

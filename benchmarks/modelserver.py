@@ -1,0 +1,211 @@
+"""A model server on this machine that plans like ``gullible`` and takes as long as it is told.
+
+It speaks OpenAI's chat protocol. What it answers is what the built-in model would answer; when, is
+decided by an *engine*: an assumed one, which waits by a stated profile and really keeps prefixes
+per salt, or a real one that is asked to read the same request and to write as many tokens.
+"""
+
+import asyncio
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Protocol
+
+from trilemma.inference.gullible import GullibleModel
+from trilemma.inference.messages import Message, Reply, ToolCall
+
+from .prefixcache import PrefixCache, Request, as_read, tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How one request was read."""
+
+    salt: str
+    prompt: int
+    cached: int
+    answer: int
+    first: bool
+    """The first request of a conversation: nothing of it is the model's own."""
+
+
+class Engine(Protocol):
+    """Takes the time of a request, and says how many of its tokens it had already."""
+
+    def serve(self, request: Request, prompt: Sequence[int], answer: Sequence[int]) -> int:
+        """Read the prompt, write the answer; tokens of the prompt that were cached."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """An assumed speed. The defaults are a planner's figures for a 32B model, 4 GPUs a side."""
+
+    prefill: float = 0.153 / 2000
+    """Seconds for a token that is not cached: first token of 8000 after 0.153 s, 6000 cached."""
+    decode: float = 0.012
+    """Seconds for a token of the answer."""
+
+
+@dataclass(slots=True)
+class Assumed:
+    """Reads one prompt at a time, as one prefill worker does; writes all answers side by side."""
+
+    profile: Profile
+    _cache: PrefixCache = field(default_factory=PrefixCache)
+    _reading: threading.Lock = field(default_factory=threading.Lock)
+
+    def serve(self, request: Request, prompt: Sequence[int], answer: Sequence[int]) -> int:
+        """Wait as long as the profile says."""
+        salt = request.get("cache_salt", "")
+        with self._reading:
+            cached = self._cache.known(salt, prompt)
+            time.sleep((len(prompt) - cached) * self.profile.prefill)
+            self._cache.add(salt, prompt)
+        time.sleep(len(answer) * self.profile.decode)
+        self._cache.add(salt, [*prompt, *answer])
+        return cached
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """An engine with an OpenAI-compatible server. What it writes itself is thrown away."""
+
+    url: str
+    model: str
+
+    def serve(self, request: Request, prompt: Sequence[int], answer: Sequence[int]) -> int:
+        """Have it read the same, and write as much."""
+        body = {
+            "model": self.model,
+            "prompt": as_read(request),
+            "max_tokens": len(answer),
+            "ignore_eos": True,
+            **{name: request[name] for name in ("priority", "cache_salt") if name in request},
+        }
+        asked = urllib.request.Request(
+            f"{self.url}/completions",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(asked) as answered:
+            usage = json.load(answered)["usage"]
+        details = usage.get("prompt_tokens_details") or {}
+        share: float = (details.get("cached_tokens") or 0) / usage["prompt_tokens"]
+        # In its own tokens; the share is what counts, so it is given in ours.
+        return round(len(prompt) * share)
+
+
+@dataclass(slots=True)
+class ModelServer:
+    """A running server and all that it read."""
+
+    engine: Engine
+    url: str = ""
+    reads: list[Read] = field(default_factory=list)
+
+    def answer(self, request: Request) -> tuple[Reply, Read]:
+        """What the model says, when its time is over."""
+        reply = asyncio.run(GullibleModel().complete(_messages(request), ()))
+        prompt, said = tokens(as_read(request)), tokens(_written(reply))
+        said = said[: request.get("max_tokens", len(said))] or [0]
+        cached = self.engine.serve(request, prompt, said)
+        roles = {message["role"] for message in request["messages"]}
+        first = "assistant" not in roles
+        read = Read(request.get("cache_salt", ""), len(prompt), cached, len(said), first)
+        self.reads.append(read)
+        return reply, read
+
+
+@contextmanager
+def model_server(engine: Engine) -> Iterator[ModelServer]:
+    """A server on a free port of this machine."""
+    server = ModelServer(engine)
+    http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
+    http.daemon_threads = True
+    server.url = f"http://127.0.0.1:{http.server_port}/v1"
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        http.shutdown()
+        thread.join()
+        http.server_close()
+
+
+def _messages(request: Request) -> list[Message]:
+    return [
+        Message(
+            message["role"],
+            message.get("content") or "",
+            tuple(
+                ToolCall(call["id"], call["function"]["name"], call["function"]["arguments"])
+                for call in message.get("tool_calls", ())
+            ),
+            message.get("tool_call_id"),
+        )
+        for message in request["messages"]
+    ]
+
+
+def _written(reply: Reply) -> str:
+    calls = [
+        json.dumps({"arguments": call.arguments, "name": call.name}) for call in reply.tool_calls
+    ]
+    return "\n".join([reply.content, *calls]) + "<|im_end|>\n"
+
+
+def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            reply, read = server.answer(request)
+            events = [json.dumps(event) for event in _events(request, reply, read)]
+            body = "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"]).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    return Handler
+
+
+def _events(request: Request, reply: Reply, read: Read) -> Iterator[dict[str, Any]]:
+    def event(choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+        head = {"id": "1", "object": "chat.completion.chunk", "created": 1}
+        return {**head, "model": request["model"], "choices": choices, **more}
+
+    calls = [
+        {
+            "index": index,
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
+        for index, call in enumerate(reply.tool_calls)
+    ]
+    delta = {"role": "assistant", "content": reply.content} | (
+        {"tool_calls": calls} if calls else {}
+    )
+    stop = "tool_calls" if calls else "stop"
+    yield event([{"index": 0, "delta": delta, "finish_reason": None}])
+    yield event([{"index": 0, "delta": {}, "finish_reason": stop}])
+    usage = {
+        "prompt_tokens": read.prompt,
+        "completion_tokens": read.answer,
+        "total_tokens": read.prompt + read.answer,
+        "prompt_tokens_details": {"cached_tokens": read.cached},
+    }
+    yield event([], usage=usage)
