@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from trilemma.errors import SpecError
@@ -27,6 +28,8 @@ from .machinery import Machinery
 from .models import ModelCalls
 from .outgoing import Outgoing
 from .profiles import SandboxPlan, limits
+from .runs.log import NOT_KEPT, Keeping
+from .runs.starting import RunStart
 from .schemas import AgentSpec
 from .session import LocalSession
 from .tools import ToolDefinition
@@ -46,6 +49,8 @@ class Admission:
     layer: str | None
     approve: Approve | None
     purse: Purse
+    run: RunStart | None = None
+    """The run that is kept, if it is."""
 
     def models(
         self, enforcement: Enforcement, policy: OperatorPolicy, mint: IdentityMint
@@ -91,11 +96,13 @@ class Admission:
             shown = workspace.mounts if workspace else tuple[Mount, ...]
             dispatch = Dispatch(machinery.pool, plan, egress, exit, watch, shown)
             named = {tool.name: tool for tool in tools}
-            calls = Calls(enforcement, self.actor, named, dispatch.run, self.approve)
+            keeping = self._keeping(tools, workspace, enforcement)
+            calls = Calls(enforcement, self.actor, named, dispatch.run, self.approve, keeping)
             offered = fitting(tools, self.actor.grants)
             if self.actor.grants is not None:
                 dispatch.prewarm(offered, self.actor.grants)
             return LocalSession(
+                self.spec,
                 self.actor,
                 enforcement,
                 [tool.offer for tool in offered],
@@ -106,6 +113,8 @@ class Admission:
                 workers,
                 release,
                 self.purse,
+                keeping,
+                self.run,
             )
         except BaseException:
             if workspace is not None:
@@ -157,6 +166,22 @@ class Admission:
         )
         return machinery.workspaces.open(opening, enforcement.point.decide)
 
+    def _keeping(
+        self,
+        tools: tuple[ToolDefinition, ...],
+        workspace: SessionWorkspace | None,
+        enforcement: Enforcement,
+    ) -> Keeping:
+        if self.run is None:
+            return NOT_KEPT
+        return self.run.log(
+            self.actor.session,
+            [tool.identity for tool in tools],
+            workspace.layer.id if workspace and workspace.layer else None,
+            partial(enforcement.record, self.actor),
+            lambda: self.purse.spent,
+        )
+
     def _record_opened(self, enforcement: Enforcement, machinery: Machinery) -> None:
         events = []
         if self.new_domain:
@@ -168,6 +193,7 @@ class Admission:
             "model": self.spec.model,
             "grants": None if grants is None else [str(c) for c in ordered(grants)],
             "policy": enforcement.point.digest,
+            "run": self.run.run if self.run else None,
         }
         events.append(Event(kind=Kind.SESSION_OPENED, what=f"agent {self.spec.name}", body=body))
         enforcement.record(self.actor, *events)

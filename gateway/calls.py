@@ -1,7 +1,7 @@
 """One tool call, from the model's wish to a recorded outcome."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from .ledger.events import Event, Kind
 from .ledger.fold import Held
 from .ledger.store import Reservation
 from .outcomes import failed, refused, returned
+from .runs.log import NOT_KEPT, Keeping
 from .tools import ToolDefinition
 
 _log = logging.getLogger(__name__)
@@ -42,12 +43,14 @@ class Calls:
         tools: dict[str, ToolDefinition],
         run: Run,
         approve: Approve | None,
+        keeping: Keeping = NOT_KEPT,
     ) -> None:
         self._enforcement = enforcement
         self._actor = actor
         self._tools = tools
         self._run = run
         self._approve = approve
+        self._keeping = keeping
         self._asking: dict[str, ApprovalQuestion] = {}
         self._withdrawn: set[str] = set()
         self._closed = False
@@ -95,16 +98,15 @@ class Calls:
             self._settle(Kind.CALL_UNKNOWN, tool, call, {"error": str(error)})
             return failed(call, CallError("lost", f"{error}; whether it had an effect is unknown"))
         except (SandboxError, SpecError) as error:
-            self._settle(Kind.CALL_COMMITTED, tool, call, {"ok": False, "error": str(error)})
-            return failed(call, CallError("tool_error", str(error)))
+            outcome = failed(call, CallError("tool_error", str(error)))
+            return self._commit(tool, outcome, {"ok": False, "error": str(error)})
         except BaseException as error:
             # A bug or an interrupt: nobody saw how far the call came.
             with suppress(LedgerError):
                 self._settle(Kind.CALL_UNKNOWN, tool, call, {"error": type(error).__name__})
             raise
-        self._settle(Kind.CALL_COMMITTED, tool, call, _summary(result))
         held = reservation.request.held | reservation.request.taking
-        return returned(call, result, held)
+        return self._commit(tool, returned(call, result, held), _summary(result))
 
     def _reserve(
         self, tool: ToolDefinition, entry: Entry, arguments: dict[str, Any]
@@ -176,8 +178,24 @@ class Calls:
         )
         return refused(call, reservation, text)
 
-    def _settle(self, kind: Kind, tool: ToolDefinition, call: str, body: dict[str, Any]) -> None:
-        self._enforcement.settle(self._actor, kind, call, tool.name, body)
+    def _commit(
+        self, tool: ToolDefinition, outcome: ToolOutcome, body: dict[str, Any]
+    ) -> ToolOutcome:
+        """Record that a call ended, once what it gave is kept."""
+        call = outcome.call_id
+        settle = partial(self._settle, Kind.CALL_COMMITTED, tool, call, body)
+        self._keeping.returned(call, outcome.text, settle)
+        return outcome
+
+    def _settle(
+        self,
+        kind: Kind,
+        tool: ToolDefinition,
+        call: str,
+        body: dict[str, Any],
+        also: Sequence[Event] = (),
+    ) -> None:
+        self._enforcement.settle(self._actor, kind, call, tool.name, body, also)
 
 
 def needs_of(

@@ -1,7 +1,7 @@
 """The one path: every act is decided and recorded here before anything happens."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +23,19 @@ class Actor:
     domain: str
     session: str
     grants: CapabilitySet | None
+    """What it may use itself; None where the first two that are taken latch."""
+    lender: "Actor | None" = None
+    """Whose domain it shares, where it is a sub-agent: its grants are a share of what that has."""
+
+    @property
+    def pair(self) -> CapabilitySet | None:
+        """What its domain may hold: the grants of the first in its line."""
+        return self.grants if self.lender is None else self.lender.pair
+
+    @property
+    def share(self) -> CapabilitySet | None:
+        """What a sub-agent's own acts must stay within, whatever its domain holds."""
+        return None if self.lender is None else self.grants
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +75,17 @@ class Enforcement:
             lambda request, decision, new: _event(actor, entry, request, decision, new),
         )
 
-    def settle(self, actor: Actor, kind: Kind, call: str, what: str, body: dict[str, Any]) -> None:
-        """Record how a reserved act ended."""
-        self.record(actor, Event(kind=kind, call=call, what=what, body=body))
+    def settle(
+        self,
+        actor: Actor,
+        kind: Kind,
+        call: str,
+        what: str,
+        body: dict[str, Any],
+        also: Sequence[Event] = (),
+    ) -> None:
+        """Record how a reserved act ended, and what else is so by then: all or none."""
+        self.record(actor, Event(kind=kind, call=call, what=what, body=body), *also)
 
     def record(self, actor: Actor, *events: Event) -> None:
         """Record facts about what ``actor`` did, all or none."""
@@ -80,7 +101,8 @@ def request(
         principal=actor.principal,
         needs=needs,
         held=held.capabilities,
-        grants=actor.grants,
+        grants=actor.pair,
+        share=actor.share,
         cause=held.cause,
         **parts,
     )

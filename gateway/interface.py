@@ -12,6 +12,7 @@ from ..inference.messages import FunctionTool, Message, Reply, ToolCall, Usage
 from ..policy.capability import NONE, CapabilitySet
 from ..subagents.events import Event
 from ..subagents.outcome import ToolOutcome
+from ..subagents.progress import Progress
 from .schemas import AgentSpec
 from .teamspec import ChildSpec
 
@@ -51,6 +52,8 @@ class Delegation:
     """The name of one that stands in the agent's spec, or another that fits what it may hand on."""
     task: Any
     """Text; for a mediated sub-agent a value of the type that it ``asks`` for."""
+    context: str = ""
+    """What all sub-agents of one fan-out need to know: it stands first, so that it is read once."""
     brings: CapabilitySet = NONE
     """The labels of results of other domains that the task was made from."""
 
@@ -78,8 +81,8 @@ class ChildOutcome:
     """The delegation in the ledger: what ``trilemma why`` takes."""
 
 
-OnChildEvent = Callable[[str, Event], None]
-"""Told what happens in a sub-agent, for people who watch: its session, and the event."""
+OnEvent = Callable[[Event], None]
+"""Told what happens, for people who watch; what happens in a sub-agent as ``SubagentEvent``."""
 
 
 class Session(Protocol):
@@ -108,6 +111,21 @@ class Session(Protocol):
     @property
     def notes(self) -> Sequence[str]:
         """What a person should know before anything runs, one line each."""
+        ...
+
+    @property
+    def run(self) -> str | None:
+        """The run that outlives this session, where its steps are kept."""
+        ...
+
+    @property
+    def progress(self) -> Progress | None:
+        """Where the run goes on; None where it begins."""
+        ...
+
+    @property
+    def spec(self) -> AgentSpec:
+        """The agent that it runs."""
         ...
 
     def state(self) -> SessionState:
@@ -140,9 +158,7 @@ class Session(Protocol):
         """
         ...
 
-    async def delegate(
-        self, order: Delegation, *, on_event: OnChildEvent | None = None
-    ) -> ChildOutcome:
+    async def delegate(self, order: Delegation, *, on_event: OnEvent | None = None) -> ChildOutcome:
         """Hand a task to a sub-agent and wait for its answer. It never outlives this session.
 
         However the sub-agent ends, that is an outcome.
@@ -156,7 +172,7 @@ class Session(Protocol):
         ...
 
     async def race(
-        self, orders: Sequence[Delegation], *, on_event: OnChildEvent | None = None
+        self, orders: Sequence[Delegation], *, on_event: OnEvent | None = None
     ) -> ChildOutcome:
         """Hand out tasks side by side; the first that ends well, and the others are cancelled.
 
@@ -180,15 +196,33 @@ class Gateway(Protocol):
         new_domain: bool = False,
         layer: str | None = None,
         approve: Approve | None = None,
+        on_event: OnEvent | None = None,
+        lasting: bool = False,
     ) -> Session:
         """Start a session for an agent.
 
         ``brings`` are the labels of results that its task was made from; ``new_domain`` asks for a
-        domain of its own, which is recorded; ``layer`` continues an earlier session's changes.
+        domain of its own, which is recorded; ``layer`` continues an earlier session's changes;
+        ``on_event`` is told what happens in sub-agents that its model calls. A ``lasting`` one
+        is a run whose steps are kept, so that :meth:`resume` can go on with it.
 
         Raises:
             SpecError, Denied, WorkspaceError, SandboxError, LedgerError: it cannot start; nothing
                 is left behind.
+        """
+        ...
+
+    async def resume(
+        self, run: str, *, spec: AgentSpec | None = None, approve: Approve | None = None
+    ) -> Session:
+        """Go on with a run where it was left, in its domain and with its layer, as a new session.
+
+        ``spec`` must be the agent that the run began with; None takes it from the run.
+
+        Raises:
+            SpecError: there is no such run, it has ended, it runs, or its agent has changed.
+            LedgerTampered: what was kept of it is not what the ledger vouches for.
+            Denied, WorkspaceError, SandboxError, LedgerError: it cannot start now.
         """
         ...
 

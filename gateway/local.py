@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Self
 
 from trilemma.errors import SandboxError, TrilemmaError
@@ -25,6 +26,8 @@ from .ledger.recovery import recover
 from .ledger.store import Ledger
 from .machinery import Machinery
 from .principal import current_principal
+from .runs.places import Runs
+from .runs.starting import RunStart
 from .schemas import AgentSpec
 from .session import LocalSession
 from .settings import Settings
@@ -60,6 +63,7 @@ class LocalGateway:
         self._leaving: set[str] = set()
         self._left = threading.Condition(self._lock)
         self._closed = False
+        self._runs = Runs.of(settings.state)
 
     @classmethod
     def start(cls, settings: Settings | None = None) -> Self:
@@ -93,6 +97,7 @@ class LocalGateway:
         new_domain: bool = False,
         layer: str | None = None,
         approve: Approve | None = None,
+        lasting: bool = False,
     ) -> LocalSession:
         """Start a session; see :class:`~trilemma.gateway.interface.Gateway`."""
         actor = Actor(
@@ -102,13 +107,34 @@ class LocalGateway:
             grants=spec.granted,
         )
         asked = Admission(spec, actor, brings, new_domain, layer, approve, first_purse(spec))
-        opening = in_thread(self.begin, asked)
+        return await _handed_over(in_thread(self._begin_run if lasting else self.begin, asked))
+
+    async def resume(
+        self, run: str, *, spec: AgentSpec | None = None, approve: Approve | None = None
+    ) -> LocalSession:
+        """Go on with a run; see :class:`~trilemma.gateway.interface.Gateway`."""
+        return await _handed_over(in_thread(self._begin_again, run, spec, approve))
+
+    def _begin_run(self, asked: Admission) -> LocalSession:
+        """Start the session of a run. Blocking."""
+        run = asked.run or RunStart.new(self._runs, asked.spec)
         try:
-            return await to_its_end(opening)
-        except asyncio.CancelledError:
-            if opening.exception() is None:
-                await opening.result().close("cancelled")
+            return self.begin(replace(asked, run=run))
+        except BaseException as error:
+            run.refuse(error)
             raise
+
+    def _begin_again(
+        self, run: str, spec: AgentSpec | None, approve: Approve | None
+    ) -> LocalSession:
+        ledger = self.enforcement.ledger
+        # Whoever had it may have died just now: what it left open is settled first.
+        recover(ledger, alive)
+        start = RunStart.again(self._runs, run, spec, ledger, self.principal)
+        actor = Actor(self.principal, start.domain, new_id("ses"), start.spec.granted)
+        purse = first_purse(start.spec, start.spent)
+        asked = Admission(start.spec, actor, NONE, False, start.layer, approve, purse, start)
+        return self._begin_run(asked)
 
     def begin(self, asked: Admission) -> LocalSession:
         """Start a session. Blocking."""
@@ -237,6 +263,16 @@ class LocalGateway:
         finally:
             if session.workspace is not None:
                 session.workspace.close()
+
+
+async def _handed_over(opening: "asyncio.Future[LocalSession]") -> LocalSession:
+    """The session that is being opened; ended at once where nobody waits for it any more."""
+    try:
+        return await to_its_end(opening)
+    except asyncio.CancelledError:
+        if opening.exception() is None:
+            await opening.result().close("cancelled")
+        raise
 
 
 def _end(session: LocalSession) -> TrilemmaError | None:

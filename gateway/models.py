@@ -1,6 +1,7 @@
 """Model calls: an exit like any other, decided and recorded before a byte goes out."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from trilemma.errors import Denied
@@ -13,7 +14,8 @@ from ..policy.request import Act, ModelFacts
 from ..subagents.budget import Purse
 from .enforcement import Actor, Enforcement, Entry, new_id, request
 from .lasting import in_thread, to_its_end
-from .ledger.events import Kind
+from .ledger.events import Event, Kind
+from .runs.log import NOT_KEPT, Keeping
 
 
 class ModelCalls:
@@ -68,6 +70,7 @@ class ModelCalls:
         tools: Sequence[FunctionTool],
         on_text: Callable[[str], None] | None,
         purse: Purse,
+        keeping: Keeping = NOT_KEPT,
         max_tokens: int | None = None,
     ) -> Reply:
         """Ask the model, and pay for it.
@@ -79,7 +82,7 @@ class ModelCalls:
         """
         purse.begin_step()
         call = new_id("model")
-        reserving = in_thread(self._reserve, call)
+        reserving = in_thread(self._begin, call, messages, keeping)
         try:
             await to_its_end(reserving)
             reply = await self._model.complete(
@@ -106,8 +109,11 @@ class ModelCalls:
         await to_its_end(in_thread(keeping.replied, reply, settle))
         return reply
 
-    def _reserve(self, call: str, messages: Sequence[Message], keeping: Keeping) -> None:
+    def _begin(self, call: str, messages: Sequence[Message], keeping: Keeping) -> None:
         keeping.asked(messages)
+        self._reserve(call)
+
+    def _reserve(self, call: str) -> None:
         name = self._model.ref.name
         entry = Entry(Kind.MODEL_RESERVED, Kind.MODEL_DENIED, f"model {name}", call)
         reservation = self._enforcement.reserve(
@@ -121,6 +127,6 @@ class ModelCalls:
                 explain(reservation.request, decision), reasons=decision.reasons, call=call
             )
 
-    def _settle(self, call: str, body: dict[str, Any]) -> None:
+    def _settle(self, call: str, body: dict[str, Any], also: Sequence[Event] = ()) -> None:
         what = f"model {self._model.ref.name}"
-        self._enforcement.settle(self._actor, Kind.MODEL_COMMITTED, call, what, body)
+        self._enforcement.settle(self._actor, Kind.MODEL_COMMITTED, call, what, body, also)

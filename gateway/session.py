@@ -8,6 +8,7 @@ from functools import partial
 from ..inference.messages import FunctionTool, Message, Reply, ToolCall
 from ..subagents.budget import Purse
 from ..subagents.outcome import ToolOutcome
+from ..subagents.progress import Progress
 from .callqueue import CallQueue
 from .calls import Calls, call_id
 from .dispatch import KILL_AGAIN, Dispatch
@@ -16,6 +17,9 @@ from .interface import SessionState
 from .lasting import in_thread, to_its_end
 from .ledger.events import Event, Kind
 from .models import ModelCalls
+from .runs.log import NOT_KEPT, Keeping
+from .runs.starting import RunStart
+from .schemas import AgentSpec
 from .stopping import Stopping
 from .workspaces.shared import SessionWorkspace
 
@@ -28,6 +32,7 @@ class LocalSession:
 
     def __init__(
         self,
+        spec: AgentSpec,
         actor: Actor,
         enforcement: Enforcement,
         tools: Sequence[FunctionTool],
@@ -38,7 +43,10 @@ class LocalSession:
         workers: ThreadPoolExecutor,
         release: Callable[["LocalSession"], None],
         purse: Purse,
+        keeping: Keeping = NOT_KEPT,
+        run: RunStart | None = None,
     ) -> None:
+        self.spec = spec
         self.actor = actor
         self.purse = purse
         self.tools = tools
@@ -51,6 +59,8 @@ class LocalSession:
         self._dispatch = dispatch
         self._queue: CallQueue[ToolOutcome] = CallQueue(workers, _CALLS_AT_ONCE)
         self._release = release
+        self._keeping = keeping
+        self._run = run
         self._closed = False
 
     @property
@@ -74,6 +84,16 @@ class LocalSession:
         """What a person should know before anything runs, one line each."""
         return () if self.workspace is None else self.workspace.notes
 
+    @property
+    def run(self) -> str | None:
+        """The run that outlives this session, where its steps are kept."""
+        return self._run.run if self._run else None
+
+    @property
+    def progress(self) -> Progress | None:
+        """Where the run goes on; None where it begins."""
+        return self._run.progress if self._run else None
+
     def state(self) -> SessionState:
         """What the domain holds now."""
         held = self._enforcement.ledger.held(self.domain)
@@ -87,7 +107,7 @@ class LocalSession:
     ) -> Reply:
         """Call the session's model; see :class:`~trilemma.gateway.interface.Session`."""
         with self.stopping.acting():
-            return await self._models.call(messages, tools, on_text, self.purse)
+            return await self._models.call(messages, tools, on_text, self.purse, self._keeping)
 
     async def call_tool(self, call: ToolCall) -> ToolOutcome:
         """Decide, run and record one call; see :class:`~trilemma.gateway.interface.Session`."""
@@ -96,7 +116,7 @@ class LocalSession:
             return await self._call_tool(call)
 
     async def _call_tool(self, call: ToolCall) -> ToolOutcome:
-        name = call_id()
+        name = self._keeping.name(call) or call_id()
         running = asyncio.wrap_future(self._queue.submit(partial(self._calls.call, call, name)))
         try:
             return await asyncio.shield(running)
@@ -126,7 +146,10 @@ class LocalSession:
             self._calls.close()
             self._dispatch.close()
         finally:
-            self._give_back(stop)
+            try:
+                self._give_back(stop)
+            finally:
+                self._keeping.close(stop)
 
     def _give_back(self, stop: str) -> None:
         try:

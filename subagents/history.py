@@ -1,21 +1,17 @@
-"""Linear history: what the model saw is exactly what is kept, in the same order."""
+"""Linear history: what the model saw is what is kept, in the same order, within a bound."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
 from ..inference.messages import Message, Reply, ToolCall
-from .prompt import Layout
+from .compaction import fold, weigh, weight
 
 
-@dataclass(slots=True)
 class History:
-    """The conversation of one run. It only grows."""
+    """The conversation of one run. It grows until it is folded."""
 
-    _messages: list[Message] = field(default_factory=list)
-
-    @classmethod
-    def begin(cls, layout: Layout, task: str) -> "History":
-        """A conversation that opens with what the layout puts first, and ends with the task."""
-        return cls(list(layout.opening(task)))
+    def __init__(self, messages: Iterable[Message]) -> None:
+        self._messages = list(messages)
+        self._weight = weigh(self._messages)
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -30,8 +26,22 @@ class History:
 
     def add_reply(self, reply: Reply) -> None:
         """What the model said."""
-        self._messages.append(Message("assistant", reply.content, reply.tool_calls))
+        self._add(Message("assistant", reply.content, reply.tool_calls))
 
     def add_result(self, call: ToolCall, text: str) -> None:
         """What one of its calls gave."""
-        self._messages.append(Message("tool", text, tool_call_id=call.id))
+        self._add(Message("tool", text, tool_call_id=call.id))
+
+    def keep_within(self, bound: int | None) -> None:
+        """Fold what is older, where the conversation has more tokens than this.
+
+        Raises:
+            LimitReached: its newest part alone has more.
+        """
+        if bound is not None and self._weight > bound:
+            self._messages = list(fold(self._messages, bound))
+            self._weight = weigh(self._messages)
+
+    def _add(self, message: Message) -> None:
+        self._messages.append(message)
+        self._weight += weight(message)

@@ -18,6 +18,7 @@ from .events import Event, Finished, StepFinished, StepStarted, TextDelta
 from .history import History
 from .limits import Spent
 from .outcome import Outcome, State
+from .progress import Progress
 from .prompt import Layout
 
 
@@ -67,8 +68,8 @@ async def run(
     stays within ``context_tokens``: older steps are folded.
     """
     started = time.monotonic()
-    bound = context_tokens
-    current = _Run(layout.tools, call_model, call_tool, seconds, bound, emit, *_begin(task, layout))
+    begun = task if isinstance(task, Progress) else Progress(layout.opening(task))
+    current = _Run(begun, layout.tools, call_model, call_tool, seconds, context_tokens, emit)
     state, error = await _to_the_end(current)
     outcome = Outcome(
         state,
@@ -81,14 +82,6 @@ async def run(
     )
     emit(_finished(outcome))
     return outcome
-
-
-def _begin(
-    task: str | Progress, layout: Layout
-) -> "tuple[History, Spent, tuple[str | None, ...]]":
-    if isinstance(task, Progress):
-        return History(task.messages), task.spent, task.answers
-    return History.begin(layout, task), Spent(), ()
 
 
 async def _to_the_end(current: "_Run") -> tuple[State, TrilemmaError | None]:
@@ -118,15 +111,18 @@ def _finished(outcome: Outcome) -> Finished:
 class _Run:
     """One run while it lasts."""
 
+    begun: Progress
     tools: Sequence[FunctionTool]
     call_model: CallModel
     call_tool: CallTool
     seconds: float | None
     context_tokens: int | None
     emit: Emit
-    history: History
-    spent: Spent
-    answers: tuple[str | None, ...]
+    history: History = field(init=False)
+    spent: Spent = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.history, self.spent = History(self.begun.messages), self.begun.spent
 
     async def until_done(self) -> None:
         """Step until a reply asks for no tool.
@@ -148,6 +144,17 @@ class _Run:
                 raise LimitReached("seconds", text) from None
             raise
 
+    async def finish(self, runner: ToolRunner) -> bool:
+        """Finish the step that an earlier process left open; False where it was the last one."""
+        last, answers = self.history.messages[-1], self.begun.answers
+        if last.role != "assistant":
+            return True
+        open_calls = [c for c, text in zip(last.tool_calls, answers, strict=True) if text is None]
+        made = iter(await runner.execute(open_calls))
+        for call, text in zip(last.tool_calls, answers, strict=True):
+            self.history.add_result(call, next(made).text if text is None else text)
+        return bool(last.tool_calls)
+
     async def step(self, runner: ToolRunner) -> bool:
         """Query the model, execute what it wants; False when it wants nothing."""
         calls = (await self.query()).tool_calls
@@ -164,6 +171,7 @@ class _Run:
             streamed = True
             self.emit(TextDelta(text))
 
+        self.history.keep_within(self.context_tokens)
         self.emit(StepStarted(step))
         reply = await self.call_model(self.history.messages, self.tools, on_text)
         if reply.content and not streamed:

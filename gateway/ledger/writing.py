@@ -12,7 +12,7 @@ from .rules import check, complete
 from .view import View
 
 _LAZY = frozenset(
-    kind for kind in Kind if kind.split(".")[0] in {"call", "model", "egress", "sandbox"}
+    kind for kind in Kind if kind.split(".")[0] in {"call", "model", "egress", "sandbox", "run"}
 )
 
 

@@ -8,7 +8,6 @@ from hypothesis import given, strategies as st
 
 from trilemma.inference.messages import FunctionTool
 from trilemma.inference.wire import write_messages, write_tools
-from trilemma.subagents.history import History
 from trilemma.subagents.prompt import Layout, SharedPrefix, in_order
 
 TEXTS = st.text(max_size=40)
@@ -37,7 +36,7 @@ def siblings(draw: st.DrawFn) -> tuple[str, str, SharedPrefix]:
 
 def as_read(layout: Layout, task: str) -> str:
     """The request in the order in which a server reads it: tools, then messages."""
-    messages = History.begin(layout, task).messages
+    messages = layout.opening(task)
     return json.dumps([write_tools(layout.tools), write_messages(messages)])
 
 
