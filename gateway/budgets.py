@@ -1,18 +1,22 @@
 """From what specs say about limits to purses."""
 
+from dataclasses import fields
+
 from ..subagents.budget import Purse
 from ..subagents.limits import UNLIMITED, RunLimits, Spent
 from .schemas import AgentSpec
-from .specparts import RunLimitsSpec
+from .specparts import ChildLimitsSpec, RunLimitsSpec
+
+_SPENT = {limit.name for limit in fields(RunLimits)}
 
 
 def first_purse(spec: AgentSpec, spent: Spent | None = None) -> Purse:
     """The purse of an agent that nobody called; ``spent`` by the run that it goes on with."""
-    return Purse(_own(spec.limits), owner=spec.name, spent=spent)
+    return Purse(_limits(spec.limits), owner=spec.name, spent=spent)
 
 
 def child_purse(
-    parent: Purse, name: str, limits: RunLimitsSpec | None, own: RunLimitsSpec | None = None
+    parent: Purse, name: str, limits: ChildLimitsSpec | None, own: RunLimitsSpec | None = None
 ) -> Purse:
     """A child's purse. What ``limits`` names is set aside; ``own`` narrows without setting aside.
 
@@ -20,12 +24,8 @@ def child_purse(
         LimitReached: the parent has less left than ``limits`` names.
         Cancelled: the parent has ended.
     """
-    named = UNLIMITED
-    if limits is not None:
-        # The default of a limit that nobody wrote is not something that was asked for.
-        named = RunLimits(**({"steps": None} | limits.model_dump(exclude_unset=True)))
-    return parent.carve(named, UNLIMITED if own is None else _own(own), owner=name)
+    return parent.carve(_limits(limits), _limits(own), owner=name)
 
 
-def _own(limits: RunLimitsSpec) -> RunLimits:
-    return RunLimits(**limits.model_dump())
+def _limits(spec: ChildLimitsSpec | None) -> RunLimits:
+    return UNLIMITED if spec is None else RunLimits(**spec.model_dump(include=_SPENT))

@@ -17,15 +17,26 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class RunLimitsSpec(Frozen):
-    """What a run may use before it is stopped."""
+class ChildLimitsSpec(Frozen):
+    """What a sub-agent may use: what is named is set aside from what its parent has left."""
 
-    steps: int = Field(default=50, ge=1, le=100_000)
+    steps: int | None = Field(default=None, ge=1, le=100_000)
     tokens: int | None = Field(default=None, ge=1)
     usd: float | None = Field(default=None, gt=0)
     seconds: float | None = Field(default=None, gt=0)
     bytes_out: int | None = Field(default=None, ge=1)
     """Bytes that leave, within the operator's own budget for the domain."""
+
+
+class RunLimitsSpec(ChildLimitsSpec):
+    """What an agent and all below it may use before they are stopped."""
+
+    steps: int = Field(default=50, ge=1, le=100_000)
+    context_tokens: int | None = Field(default=120_000, ge=4096)
+    """What a model is sent at most, roughly: beyond it the oldest steps are folded into a note."""
+    idle_seconds: float | None = Field(default=300.0, gt=0)
+    """After so long without a call a session gives back its sandboxes and its workspace, until its
+    next call."""
 
 
 def read_capabilities(value: Any) -> Any:

@@ -7,7 +7,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from ..policy.capability import CapabilitySet
 from ..subagents.crossing.compound import CrossingType
 from .narrowing import Access, Share, excesses
-from .specparts import Frozen, Grants, RunLimitsSpec, ToolName
+from .specparts import ChildLimitsSpec, Frozen, Grants, ToolName
 
 if TYPE_CHECKING:
     from .schemas import AgentSpec
@@ -47,7 +47,7 @@ class AttenuatedSpec(Frozen):
     workspace: Access = "none"
     """``write``: the parent's very view; ``read``: the same, and nothing can be changed in it."""
     agents: tuple["ChildSpec", ...] = ()
-    limits: RunLimitsSpec | None = None
+    limits: ChildLimitsSpec | None = None
     """Set aside from what its parent has left. None: it draws on that like its parent."""
     handoff: bool = False
     """It takes over: its answer is its parent's, whose run ends with it."""
@@ -78,7 +78,7 @@ class MediatedSpec(Frozen):
     """What its parent may say to it."""
     answers: CrossingType
     """What it may say back."""
-    limits: RunLimitsSpec | None = None
+    limits: ChildLimitsSpec | None = None
     """Set aside from what its parent has left. None: its own limits, beside its parent's."""
 
     @model_validator(mode="after")
