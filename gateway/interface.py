@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 from ..inference.messages import FunctionTool, Message, Reply, ToolCall, Usage
 from ..policy.capability import NONE, CapabilitySet
+from ..subagents.budget import Remaining
 from ..subagents.events import Event
+from ..subagents.limits import Spent
 from ..subagents.outcome import ToolOutcome
 from ..subagents.progress import Progress
 from .schemas import AgentSpec
@@ -38,10 +40,13 @@ Approve = Callable[[ApprovalQuestion], bool]
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """What a session's domain holds, for showing."""
+    """What a session's domain holds, and what is used of its budget and left."""
 
     held: CapabilitySet
     grants: CapabilitySet | None
+    spent: Spent
+    """By it and by its sub-agents."""
+    remaining: Remaining
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,15 @@ class Session(Protocol):
 
     def state(self) -> SessionState:
         """What the domain holds now."""
+        ...
+
+    async def take(self, labels: CapabilitySet) -> None:
+        """Join the labels of what the caller is about to say into the domain.
+
+        Raises:
+            Denied: together with what the domain holds they would be three.
+            LedgerError: it cannot be recorded.
+        """
         ...
 
     async def call_model(

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from ..inference.messages import FunctionTool, Message, Reply, ToolCall
+from ..policy.capability import CapabilitySet
 from ..subagents.budget import Purse
 from ..subagents.outcome import ToolOutcome
 from ..subagents.progress import Progress
@@ -13,6 +14,7 @@ from .callqueue import CallQueue
 from .calls import Calls, call_id
 from .dispatch import KILL_AGAIN, Dispatch
 from .enforcement import Actor, Enforcement
+from .inputs import take_labels
 from .interface import SessionState
 from .lasting import in_thread, to_its_end
 from .ledger.events import Event, Kind
@@ -97,7 +99,13 @@ class LocalSession:
     def state(self) -> SessionState:
         """What the domain holds now."""
         held = self._enforcement.ledger.held(self.domain)
-        return SessionState(held.capabilities, self.actor.grants)
+        purse = self.purse
+        return SessionState(held.capabilities, self.actor.grants, purse.spent, purse.remaining())
+
+    async def take(self, labels: CapabilitySet) -> None:
+        """Join labels into the domain; see :class:`~trilemma.gateway.interface.Session`."""
+        with self.stopping.acting():
+            await to_its_end(in_thread(take_labels, self._enforcement, self.actor, labels))
 
     async def call_model(
         self,
