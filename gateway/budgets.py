@@ -3,16 +3,21 @@
 from dataclasses import fields
 
 from ..subagents.budget import Purse
-from ..subagents.limits import UNLIMITED, RunLimits, Spent
+from ..subagents.limits import UNLIMITED, RunLimits
+from ..subagents.progress import Progress
 from .schemas import AgentSpec
 from .specparts import ChildLimitsSpec, RunLimitsSpec
 
 _SPENT = {limit.name for limit in fields(RunLimits)}
 
 
-def first_purse(spec: AgentSpec, spent: Spent | None = None) -> Purse:
-    """The purse of an agent that nobody called; ``spent`` by the run that it goes on with."""
-    return Purse(_limits(spec.limits), owner=spec.name, spent=spent)
+def first_purse(spec: AgentSpec, begun: Progress | None = None) -> Purse:
+    """The purse of an agent that nobody called, less what the run has used that it goes on with."""
+    spent = begun.spent if begun else None
+    purse = Purse(_limits(spec.limits), owner=spec.name, spent=spent)
+    if begun is not None and purse.deadline is not None:
+        purse.deadline -= begun.seconds
+    return purse
 
 
 def child_purse(

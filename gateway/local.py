@@ -132,7 +132,7 @@ class LocalGateway:
         recover(ledger, alive)
         start = RunStart.again(self._runs, run, spec, ledger, self.principal)
         actor = Actor(self.principal, start.domain, new_id("ses"), start.spec.granted)
-        purse = first_purse(start.spec, start.spent)
+        purse = first_purse(start.spec, start.progress)
         asked = Admission(start.spec, actor, NONE, False, start.layer, approve, purse, start)
         return self._begin_run(asked)
 

@@ -34,6 +34,8 @@ class SessionOpened(Event):
     layer: str | None
     notes: tuple[str, ...]
     """What a person should know before anything runs, one line each."""
+    run: str | None = None
+    """What ``trilemma resume`` takes, where the run's steps are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,18 @@ class HeldChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SubagentEvent(Event):
+    """Something happened in a sub-agent, or in one of its own. For people who watch."""
+
+    kind: ClassVar[str] = "subagent"
+    agent: str
+    session: str
+    depth: int
+    """1 for the root's own sub-agents."""
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
 class Finished(Event):
     """The last event of every run."""
 
@@ -121,6 +135,8 @@ class Finished(Event):
 def _as_json(value: Any) -> Any:
     if isinstance(value, frozenset):
         return [str(capability) for capability in ordered(value)]
+    if isinstance(value, Event):
+        return value.as_json()
     if isinstance(value, tuple):
         return list(value)
     if isinstance(value, Usage):

@@ -77,7 +77,7 @@ async def run(
         current.history.messages,
         current.spent.steps,
         current.spent.usage,
-        time.monotonic() - started,
+        begun.seconds + time.monotonic() - started,
         error,
     )
     emit(_finished(outcome))
@@ -132,7 +132,8 @@ class _Run:
 
         """
         runner = ToolRunner(self.call_tool, self.emit)
-        clock = asyncio.timeout(self.seconds)
+        left = None if self.seconds is None else self.seconds - self.begun.seconds
+        clock = asyncio.timeout(left)
         try:
             async with clock:
                 going_on = await self.finish(runner)

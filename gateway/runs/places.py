@@ -35,6 +35,7 @@ class Status:
 
     run: str
     agent: str
+    model: str
     begun: str
     """ISO 8601, UTC."""
     state: str
@@ -102,7 +103,7 @@ class Runs:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def create(self, agent: str) -> RunPlace:
+    def create(self, agent: str, model: str) -> RunPlace:
         """A place for a new run.
 
         Raises:
@@ -115,7 +116,7 @@ class Runs:
         except OSError as error:
             raise _unusable(self._root / run, error) from None
         begun = datetime.now(UTC).isoformat(timespec="seconds")
-        place = self._locked(run, Status(run, agent, begun, RUNNING))
+        place = self._locked(run, Status(run, agent, model, begun, RUNNING))
         place.say(RUNNING)
         self._prune()
         return place

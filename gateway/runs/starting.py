@@ -34,7 +34,7 @@ class RunStart:
         Raises:
             LedgerError: the disk refuses it.
         """
-        return cls(runs.create(spec.name), spec)
+        return cls(runs.create(spec.name, spec.model), spec)
 
     @classmethod
     def again(
@@ -69,11 +69,6 @@ class RunStart:
         """The domain that it goes on in: what that holds, it still holds."""
         assert self.loaded is not None
         return self.loaded.domain
-
-    @property
-    def spent(self) -> Spent:
-        """What it has used so far."""
-        return self.loaded.progress.spent if self.loaded else Spent()
 
     @property
     def layer(self) -> str | None:

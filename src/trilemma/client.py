@@ -13,6 +13,7 @@ from trilemma.result import Denial, Result
 from trilemma.subagents.events import Event, SessionOpened, ToolDenied
 from trilemma.subagents.loop import run
 from trilemma.subagents.outcome import Outcome, State
+from trilemma.subagents.progress import Progress
 from trilemma.subagents.prompt import Layout, SharedPrefix
 from trilemma.task import Task, refuse_placeholders, render
 
@@ -49,45 +50,78 @@ class Client:
         """Open a session, run the loop in it, close it whatever happens."""
         asked = render(task)
         refuse_placeholders(spec.instructions, "the agent's instructions")
-        denials: list[Denial] = []
-
-        def emit(event: Event) -> None:
-            if isinstance(event, ToolDenied):
-                denials.append(Denial(event.call_id, event.name, event.reasons, event.text))
-            on_event(event)
-
         session = await self.gateway.open(
             spec,
             brings=asked.labels,
             new_domain=new_domain,
             layer=layer,
             approve=approve,
+            lasting=True,
         )
-        stop = "crashed"
-        try:
-            emit(_opened(session))
-            outcome = await run(
-                asked.text,
-                layout=Layout(SharedPrefix(spec.instructions, session.tools)),
-                call_model=session.call_model,
-                call_tool=session.call_tool,
-                seconds=spec.limits.seconds,
-                emit=emit,
-            )
-            stop = _stop(outcome)
-            result = _result(session, outcome, stop, tuple(denials))
-        finally:
-            await session.close(stop)
-        if outcome.state is State.CANCELLED:
-            # The loop turned the cancellation into an outcome so that the session could close.
-            raise asyncio.CancelledError
-        if outcome.state is State.FAILED:
-            outcome.raise_for_state()
-        return result
+        return await _to_the_end(session, asked.text, on_event)
+
+    async def resume(
+        self,
+        run: str,
+        *,
+        spec: AgentSpec | None = None,
+        approve: Approve | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Result:
+        """Go on with a run that was interrupted: from its last step, with what it has left.
+
+        It stays in its domain, and goes on with its layer. A call that was under way is not made
+        again: the model reads that nobody knows how it ended. ``trilemma runs`` lists the runs.
+
+        Raises:
+            SpecError: there is no such run, it has ended, it runs, or its agent is another than
+                it was (``spec``, where given, or what its file says now).
+            LedgerTampered: what was kept of it is not what the ledger vouches for.
+            Denied, WorkspaceError, SandboxError, LedgerError: it cannot go on now.
+        """
+        session = await self.gateway.resume(run, spec=spec, approve=approve)
+        assert session.progress is not None
+        return await _to_the_end(session, session.progress, on_event or (lambda event: None))
 
     async def close(self) -> None:
         """End everything that runs through this client."""
         await self.gateway.close()
+
+
+async def _to_the_end(
+    session: Session, task: str | Progress, on_event: Callable[[Event], None]
+) -> Result:
+    """Run the loop in a session and close it, whatever happens."""
+    denials: list[Denial] = []
+
+    def emit(event: Event) -> None:
+        if isinstance(event, ToolDenied):
+            denials.append(Denial(event.call_id, event.name, event.reasons, event.text))
+        on_event(event)
+
+    limits = session.spec.limits
+    stop = "crashed"
+    try:
+        emit(_opened(session))
+        outcome = await run(
+            task,
+            layout=Layout(SharedPrefix(session.spec.instructions, session.tools)),
+            call_model=session.call_model,
+            call_tool=session.call_tool,
+            seconds=limits.seconds,
+            context_tokens=limits.context_tokens,
+            emit=emit,
+        )
+        stop = _stop(outcome)
+        result = _result(session, outcome, stop, tuple(denials))
+    finally:
+        await session.close(stop)
+    if outcome.state is State.CANCELLED:
+        # The loop turned the cancellation into an outcome so that the session could close.
+        raise asyncio.CancelledError
+    if outcome.state is State.FAILED:
+        outcome.raise_for_state()
+    return result
 
 
 def _opened(session: Session) -> SessionOpened:
@@ -99,6 +133,7 @@ def _opened(session: Session) -> SessionOpened:
         held=state.held,
         layer=session.layer,
         notes=tuple(session.notes),
+        run=session.run,
     )
 
 
@@ -122,6 +157,7 @@ def _result(session: Session, outcome: Outcome, stop: str, denials: tuple[Denial
         usage=outcome.usage,
         denials=denials,
         layer=session.layer,
+        run=session.run,
     )
 
 

@@ -58,6 +58,8 @@ class Result:
     denials: tuple[Denial, ...] = ()
     layer: str | None = None
     """The layer that holds the changes, for ``trilemma workspace diff``."""
+    run: str | None = None
+    """The run, for ``trilemma runs``."""
     _placeholder: str = field(default_factory=fresh, init=False, compare=False)
 
     @property

@@ -26,6 +26,6 @@ def command(
     first step, 4 when a limit stops it, 5 when its last tool call failed, 130 on Ctrl-C, and 1 on
     any other error.
     """
-    from trilemma.cli.running import Run
+    from trilemma.cli.running import New
 
-    raise typer.Exit(Run(agent, task, json, layer, policy).execute())
+    raise typer.Exit(New(json, policy, agent, task, layer).execute())

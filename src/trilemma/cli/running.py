@@ -1,8 +1,11 @@
 """One run from the command line: everything around it that may fail, and its tidy end."""
 
 import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from trilemma.cli.approvals import Terminal
 from trilemma.cli.asking import has_terminal
@@ -14,8 +17,9 @@ from trilemma.cli.views import View, choose
 from trilemma.client import Client
 from trilemma.errors import Denied
 from trilemma.gateway.agentfile import load_agent
+from trilemma.gateway.interface import Approve
 from trilemma.gateway.local import LocalGateway
-from trilemma.gateway.schemas import AgentSpec
+from trilemma.gateway.runs.places import Runs
 from trilemma.gateway.settings import Settings
 from trilemma.result import Result
 from trilemma.sandbox import images
@@ -38,15 +42,35 @@ class LastCall:
             self.failed = False
 
 
+Work = Callable[[Client, Approve | None, Callable[[Event], None]], Coroutine[Any, Any, Result]]
+"""Does it through a client; asks a person where it must, and tells what happens."""
+
+
 @dataclass(frozen=True, slots=True)
-class Run:
+class Job:
+    """One run, ready to begin."""
+
+    agent: str
+    model: str
+    layer: str | None
+    """The layer that it continues."""
+    work: Work
+
+
+@dataclass(frozen=True, slots=True)
+class Run(ABC):
     """What was asked for on the command line."""
 
-    agent: Path
-    task: str
     json: bool
-    layer: str | None
     policy: Path | None
+
+    @abstractmethod
+    def job(self, settings: Settings) -> Job:
+        """What is to be done.
+
+        Raises:
+            TrilemmaError, Stop: it cannot be begun.
+        """
 
     def execute(self) -> Exit:
         """Run it, show it, and give everything back.
@@ -62,15 +86,15 @@ class Run:
             raise
 
     def _to_the_end(self) -> Exit:
-        spec = load_agent(self.agent)
-        task = _task(self.task)
+        settings = self._settings()
+        job = self.job(settings)
         with Interrupts() as interrupts:
-            gateway = LocalGateway.start(self._settings())
+            gateway = LocalGateway.start(settings)
             try:
-                view = choose(spec.name, spec.model, json=self.json)
+                view = choose(job.agent, job.model, json=self.json)
                 last = LastCall()
-                result = self._watched(spec, task, gateway, interrupts, view, last)
-                kept = keep(gateway, result, self.layer)
+                result = self._watched(job, gateway, interrupts, view, last)
+                kept = keep(gateway, result, job.layer)
             finally:
                 gateway.end()
             view.show(result, kept)
@@ -86,14 +110,12 @@ class Run:
 
     def _watched(
         self,
-        spec: AgentSpec,
-        task: str,
+        job: Job,
         gateway: LocalGateway,
         interrupts: Interrupts,
         view: View,
         last: LastCall,
     ) -> Result:
-        _see_images(spec)
         # Without a terminal, what needs approval is denied.
         terminal = Terminal(view) if has_terminal() and not self.json else None
 
@@ -101,9 +123,7 @@ class Run:
             last.on_event(event)
             view.on_event(event)
 
-        work = Client(gateway).run(
-            spec, task, layer=self.layer, approve=terminal, on_event=on_event
-        )
+        work = job.work(Client(gateway), terminal, on_event)
         try:
             with view:
                 return interrupts.run(work)
@@ -111,6 +131,46 @@ class Run:
             if view.steps:
                 raise Stop(str(denied), Exit.ERROR) from denied
             raise
+
+
+@dataclass(frozen=True, slots=True)
+class New(Run):
+    """``trilemma run``."""
+
+    agent: Path
+    task: str
+    layer: str | None
+
+    def job(self, settings: Settings) -> Job:
+        """An agent from its file, and its task."""
+        spec, task = load_agent(self.agent), _task(self.task)
+        _see_images(own=spec.image is None)
+
+        def work(
+            client: Client, approve: Approve | None, on_event: Callable[[Event], None]
+        ) -> Coroutine[Any, Any, Result]:
+            return client.run(spec, task, layer=self.layer, approve=approve, on_event=on_event)
+
+        return Job(spec.name, spec.model, self.layer, work)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed(Run):
+    """``trilemma resume``."""
+
+    run: str
+
+    def job(self, settings: Settings) -> Job:
+        """A run where it was left."""
+        status = Runs.of(settings.state).status(self.run)
+        _see_images(own=True)
+
+        def work(
+            client: Client, approve: Approve | None, on_event: Callable[[Event], None]
+        ) -> Coroutine[Any, Any, Result]:
+            return client.resume(self.run, approve=approve, on_event=on_event)
+
+        return Job(status.agent, status.model, None, work)
 
 
 def _task(text: str) -> str:
@@ -124,10 +184,10 @@ def _task(text: str) -> str:
     return text
 
 
-def _see_images(spec: AgentSpec) -> None:
+def _see_images(*, own: bool) -> None:
     """Build what is missing. The first run on a machine waits for it, and sees why."""
     images.ensure("base", _say)
-    if spec.image is None:
+    if own:
         images.ensure("code", _say)
 
 
