@@ -9,7 +9,7 @@ fewer tools is held to them when it calls one, by the gateway, and not by anothe
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..inference.messages import FunctionTool, Message
@@ -32,6 +32,10 @@ class SharedPrefix:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tools", in_order(self.tools))
+
+    def with_context(self, context: str) -> "SharedPrefix":
+        """The same for one fan-out, whose siblings all need to know this."""
+        return self if context == self.context else replace(self, context=context)
 
     @property
     def messages(self) -> tuple[Message, ...]:

@@ -101,3 +101,12 @@ def test_a_child_reads_which_tools_are_its_own(may_call: frozenset[str] | None, 
 def test_a_root_reads_its_task_and_nothing_else() -> None:
     (only,) = Layout().opening("Task.")
     assert (only.role, only.content) == ("user", "Task.")
+
+
+@given(PREFIXES, TEXTS)
+def test_a_fan_out_shares_the_prefix_of_the_tree_and_a_context_of_its_own(
+    prefix: SharedPrefix, context: str
+) -> None:
+    shared = prefix.with_context(context)
+    assert (shared.instructions, shared.tools) == (prefix.instructions, prefix.tools)
+    assert Layout(shared).opening("Task.")[-1].content.startswith(context)
