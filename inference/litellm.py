@@ -22,6 +22,13 @@ SECONDS = 600.0
 RETRIES = 2
 """How often a call that did not get through is tried again."""
 
+_MARKED = "anthropic"
+"""The one provider that keeps only prefixes whose end is marked; the others see for themselves."""
+
+_MARKS = [{"location": "message", "role": "system"}, {"location": "message", "index": -1}]
+"""Ends that later calls have too: what a tree shares, and the conversation so far. Says nothing of
+who calls."""
+
 _REMARKS = (r"Items? '\w+'.* on TypedDict class", r"Accessing the 'model_\w+' attribute")
 """Warnings of its types about themselves, which would land in the middle of a live view."""
 
@@ -83,6 +90,8 @@ class LiteLLMModel:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
+        if provider == _MARKED:
+            request["cache_control_injection_points"] = _MARKS
         return request | ({"tools": write_tools(tools)} if tools else {})
 
     def _inside(self, identity: CallIdentity | None) -> dict[str, Any]:

@@ -140,3 +140,20 @@ def minted(identity: CallIdentity) -> set[str]:
 
 def everything_sent(server: Any) -> str:
     return json.dumps([server.requests, server.headers])
+
+
+def test_anthropic_is_shown_where_prefixes_end(model_server: Any, answer: Any) -> None:
+    """It keeps none that is not marked: what siblings share, and the conversation so far."""
+    model_server.answers = [answer(("ok",))]
+    ask(resolve_model("anthropic/claude-sonnet-4-5"))
+    (sent,) = model_server.requests
+    marked = [*sent["system"], *sent["messages"][-1]["content"]]
+    assert [part["cache_control"] for part in marked] == [{"type": "ephemeral"}] * 2
+    assert json.dumps(sent).count("cache_control") == 2
+
+
+def test_nobody_else_is_sent_marks(model_server: Any, answer: Any) -> None:
+    model_server.answers = [answer(("ok",))]
+    ask(resolve_model("openai/gpt-4o"))
+    ask(inside(model_server, Engine.SGLANG))
+    assert "cache_control" not in everything_sent(model_server)
