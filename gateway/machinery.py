@@ -21,6 +21,7 @@ from .ledger.store import Ledger
 from .settings import Settings
 from .workspaces.opened import Views
 from .workspaces.registry import Workspaces
+from .workspaces.snapshots import Snapshots
 
 _DESCRIBE_SECONDS = 20.0
 _MIB = 1024 * 1024
@@ -47,7 +48,8 @@ class Machinery:
         """
         runtime = RuntimeDir.create(settings.runtime)
         # Before anything is made that it would have to clean up.
-        janitor = Janitor.start(runtime)
+        snapshots = Snapshots(settings.snapshots, runtime.instance, settings.snapshot_mb * _MIB)
+        janitor = Janitor.start(runtime, also=snapshots.place)
         try:
             backend = DockerBackend(runtime)
         except BaseException:
@@ -56,7 +58,10 @@ class Machinery:
         own = (settings.state, settings.config, settings.runtime)
         rules = tuple(path for path in (settings.policy_file, settings.anchor) if path is not None)
         views = _views(runtime, backend, settings)
-        workspaces = Workspaces(ledger, settings.layers, views, own=own, rules=rules)
+        snapshots.sweep()
+        workspaces = Workspaces(
+            ledger, settings.layers, views, own=own, rules=rules, snapshots=snapshots
+        )
         pool = Pool(backend, blanks=settings.warm, most=settings.sandboxes)
         return cls(runtime, janitor, backend, pool, workspaces)
 

@@ -11,15 +11,7 @@ from ..policy.capability import CapabilitySet
 from ..policy.operator import HostRule
 from .narrowing import Access, Share
 from .specparts import Frozen, Grants, Needs, RunLimitsSpec, ToolName
-from .teamspec import (
-    ANSWER,
-    AttenuatedSpec,
-    ChildSpec,
-    MediatedSpec,
-    TeamLimitsSpec,
-    check_children,
-    check_names,
-)
+from .teamspec import AttenuatedSpec, ChildSpec, MediatedSpec, TeamLimitsSpec, check_team
 from .toolschema import check_parameters
 
 MAX_DESCRIPTION = 16 * 1024
@@ -151,8 +143,9 @@ class WorkspaceSpec(Frozen):
     origin: Literal["own", "strangers"] | None = None
     """``strangers`` where others wrote it (mail, downloads, a fork): it carries ``internet``.
     Without a declaration it counts as own work, and the first run says so."""
-    mode: Literal["layer", "direct"] = "layer"
-    """``layer``: the folder stays as it is, changes lie in a layer. ``direct``: it is mounted."""
+    mode: Literal["layer", "direct", "snapshot"] = "layer"
+    """``layer``: the folder stays as it is, changes lie in a layer. ``direct``: it is mounted.
+    ``snapshot``: a copy of this moment, for reading, whoever has the folder open meanwhile."""
 
 
 class SandboxLimitsSpec(Frozen):
@@ -206,10 +199,7 @@ class AgentSpec(Frozen):
     @model_validator(mode="after")
     def _team_fits(self) -> "AgentSpec":
         named = {name for tool in self.tools if (name := _tool_name(tool))}
-        if ANSWER in named:
-            raise ValueError(f"{ANSWER!r} is a name that is kept; call the tool something else")
-        check_names(self.agents, frozenset(named))
-        check_children(self.agents, self.share(frozenset(named)))
+        check_team(self.agents, self.share(frozenset(named)), frozenset(named))
         return self
 
     def share(self, tools: frozenset[str]) -> Share:

@@ -36,6 +36,8 @@ class Settings:
     sandboxes: int = 128
     """Sandboxes that may be there at once, blank ones too. One takes about 25 MB."""
 
+    snapshot_mb: int = 1024
+    """MiB that one snapshot of a workspace may copy, where the disk cannot share them."""
     carried_mb: int = 512
     """MiB of memory for a workspace that is carried, where folders cannot be mounted."""
 
@@ -48,6 +50,11 @@ class Settings:
     def layers(self) -> Path:
         """Where agents' changes wait to be applied or discarded."""
         return self.state / "layers"
+
+    @property
+    def snapshots(self) -> Path:
+        """Where copies of workspaces lie while sessions have them open."""
+        return self.state / "snapshots"
 
     @property
     def policy(self) -> Path:
@@ -85,6 +92,7 @@ class Settings:
             policy_file=Path(policy).absolute() if policy else None,
             anchor=Path(anchor).absolute() if anchor else None,
             sandboxes=_number(env, "TRILEMMA_SANDBOXES", 128),
+            snapshot_mb=_number(env, "TRILEMMA_SNAPSHOT_MB", 1024),
             carried_mb=_number(env, "TRILEMMA_CARRIED_MB", 512),
         )
 

@@ -31,11 +31,14 @@ class Janitor:
         self._pipe: int | None = pipe
 
     @classmethod
-    def start(cls, runtime: RuntimeDir) -> Self:
-        """Start the janitor of an instance. Do so before anything is made that it must clean."""
+    def start(cls, runtime: RuntimeDir, *, also: Path | None = None) -> Self:
+        """Start the janitor of an instance. Do so before anything is made that it must clean.
+
+        ``also`` is a directory elsewhere that goes when all that was mounted is gone.
+        """
         reading, writing = os.pipe()
         try:
-            process = _spawn(reading, runtime)
+            process = _spawn(reading, runtime, also)
         except BaseException:
             os.close(writing)
             raise
@@ -64,8 +67,9 @@ class Janitor:
             self._process.wait()
 
 
-def _spawn(pipe: int, runtime: RuntimeDir) -> subprocess.Popen[bytes]:
+def _spawn(pipe: int, runtime: RuntimeDir, also: Path | None) -> subprocess.Popen[bytes]:
     arguments = [str(pipe), str(os.getpid()), str(runtime.path), runtime.instance]
+    arguments += [] if also is None else [str(also)]
     # The log lies in the directory that the janitor removes: it stays where cleaning failed.
     with (runtime.path / "janitor.log").open("wb") as log:
         return subprocess.Popen(
@@ -99,9 +103,10 @@ def _wait(pipe: int, pid: int) -> bool:
     return False
 
 
-def _clean(path: Path, instance: str, *, containers: bool) -> None:
+def _clean(path: Path, instance: str, also: list[str], *, containers: bool) -> None:
     # Late, for the SDK and its HTTP client are most of what a waiting janitor would weigh.
     from .leftovers import remove_directory
+    from .snapshot import remove_tree
 
     if containers:
         from .engine import Engine
@@ -113,15 +118,17 @@ def _clean(path: Path, instance: str, *, containers: bool) -> None:
         finally:
             engine.close()
     remove_directory(path)
+    for directory in also:
+        remove_tree(Path(directory))
 
 
 def main(arguments: list[str]) -> None:
     """Wait, then clean."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    pipe, pid, path, instance = arguments
+    pipe, pid, path, instance, *also = arguments
     clean = _wait(int(pipe), int(pid))
-    _clean(Path(path), instance, containers=not clean)
+    _clean(Path(path), instance, also, containers=not clean)
 
 
 if __name__ == "__main__":

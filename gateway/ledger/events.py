@@ -32,6 +32,8 @@ class Kind(StrEnum):
     WORKSPACE_OPENED = "workspace.opened"
     WORKSPACE_CLOSED = "workspace.closed"
     WORKSPACE_DENIED = "workspace.denied"
+    WORKSPACE_SNAPSHOT = "workspace.snapshot"
+    """A copy of a workspace, or of a layer over it, becomes known, with at least their labels."""
     LAYER_CREATED = "layer.created"
     LAYER_OPENED = "layer.opened"
     LAYER_CLOSED = "layer.closed"

@@ -3,7 +3,7 @@
 * A domain never holds three, and takes a capability only once.
 * A label is never less than what really happened: opening for writing joins what the domain
   holds, and so does whatever the domain takes while it has something open for writing.
-* Opening joins the label into the domain.
+* Opening joins the label into the domain. A copy has at least the label of what was copied.
 * While one domain has a workspace open for writing, no other has it open at all.
 * A call is reserved once, and settled at most once, after it was reserved.
 * What crosses between domains is charged for ever, and never beyond the limit of that day.
@@ -79,6 +79,8 @@ def check(event: Event, facts: Facts) -> None:
         _check_exclusive(event, name, use, facts)
     if event.kind in RESERVES or event.kind in SETTLES:
         _check_call(event, facts)
+    if event.kind is Kind.WORKSPACE_SNAPSHOT:
+        _check_snapshot(event, facts)
     if event.session:
         _check_session(event, facts)
     if event.charge and (event.charge < 0 or not event.account or not event.domain):
@@ -119,6 +121,19 @@ def _check_labels(event: Event, facts: Facts) -> None:
             raise LedgerError(f"the label of {name!r} must join {show(after)}")
 
 
+def _check_snapshot(event: Event, facts: Facts) -> None:
+    of = event.body.get("of")
+    if not isinstance(of, list) or not of or len(event.joins) != 1:
+        raise LedgerError(f"{event.kind} must name what was copied, and one copy")
+    ((copy, label),) = event.joins.items()
+    if facts.workspace(copy) is not None:
+        raise LedgerError(f"{event.kind}: {copy!r} is known already")
+    for name in of:
+        state = facts.workspace(name)
+        if state is None or not state.label <= label:
+            raise LedgerError(f"{event.kind}: the label of {copy!r} is less than that of {name!r}")
+
+
 def _check_exclusive(event: Event, name: str, use: Use, facts: Facts) -> None:
     if not (event.domain and event.session) or name in event.closes:
         raise LedgerError(f"{event.kind} cannot open {name!r}: it needs a domain and a session")
@@ -127,7 +142,8 @@ def _check_exclusive(event: Event, name: str, use: Use, facts: Facts) -> None:
         if other.domain != event.domain and Use.WRITE in (use, other.use):
             raise WorkspaceError(
                 f"workspace {name!r} is in use: session {other.session!r} has it open to "
-                f"{other.use}; wait until that session ends, or stop it"
+                f"{other.use}; wait until that session ends, or stop it, or open a copy of this "
+                "moment for reading, with mode: snapshot"
             )
 
 

@@ -1,11 +1,8 @@
 """A workspace that one session has open."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
-
-from trilemma.errors import WorkspaceError
+from typing import Protocol
 
 from ...sandbox.folder import Folder
 from ...sandbox.spec import Mount
@@ -13,11 +10,11 @@ from ...sandbox.views import View
 from ..diskwatch import DiskWatch
 from ..ledger.events import Event, Kind
 from ..ledger.store import Ledger
-from .changes import printable
 from .layers import Layer
 from .mark import Mark, write_mark
 from .opening import Opening
 from .packwatch import PackWatch
+from .shown import Shown, ViewKind, notes
 
 
 class Views(Protocol):
@@ -40,13 +37,6 @@ class Views(Protocol):
         ...
 
 
-class _Kind(NamedTuple):
-    """Of a view: there is one of each, which all who are shown the workspace share."""
-
-    read_only: bool
-    exec: bool
-
-
 class OpenWorkspace:
     """A folder that is recorded as open, so that it may be mounted. Safe between threads."""
 
@@ -61,6 +51,8 @@ class OpenWorkspace:
         *,
         undeclared: bool,
     ) -> None:
+        self.read_only: bool = False
+        """Whether nobody may be shown it for writing."""
         self.workspace = workspace
         """The workspace's id in the ledger."""
         self.layer = layer
@@ -71,10 +63,9 @@ class OpenWorkspace:
         self._maker = views
         self._folder = folder
         self._opening = opening
-        self._views: dict[_Kind, View] = {}
+        self._shown = Shown(str(folder.path), self._made)
         self._watch: DiskWatch | PackWatch | None = None
-        self._lock = threading.RLock()
-        self._closed = False
+        self._lock = threading.Lock()
 
     @property
     def folder(self) -> Path:
@@ -84,34 +75,18 @@ class OpenWorkspace:
     @property
     def notes(self) -> tuple[str, ...]:
         """What its owner should know, one line each."""
-        return tuple(self._notes())
-
-    def _notes(self) -> Iterator[str]:
-        name = repr(str(self.folder))
-        if self.undeclared:
-            yield (
-                f"workspace {name} is opened for the first time and counts as your own work; if "
-                "others wrote it (mail, downloads, a fork), say 'origin: strangers' in the agent"
-            )
-        if any(view.copied for view in self._views.values()):
-            yield f"workspace {name} cannot be mounted as it is; the agent works on a copy"
-        hidden = {path for view in self._views.values() for path in view.hidden}
-        if hidden:
-            yield (
-                f"{len(hidden)} sockets, fifos or devices in workspace {name} are hidden from "
-                f"the agent, such as {printable(min(hidden))!r}"
-            )
-        unread = {path for view in self._views.values() for path in view.unread}
-        if unread:
-            yield (
-                f"{len(unread)} files or folders in workspace {name} may not be read by you and "
-                f"are hidden from the agent, such as {printable(min(unread))!r}"
-            )
+        hidden = {path for view in self._shown for path in view.hidden}
+        unread = {path for view in self._shown for path in view.unread}
+        found = notes(self.folder, self.undeclared, hidden, unread)
+        if any(view.copied for view in self._shown):
+            name = repr(str(self.folder))
+            copied = f"workspace {name} cannot be mounted as it is; the agent works on a copy"
+            return (copied, *found)
+        return tuple(found)
 
     def mounts(self) -> tuple[Mount, ...]:
         """What sandboxes were shown: they end before this is closed."""
-        with self._lock:
-            return tuple(view.mount for view in self._views.values())
+        return self._shown.mounts()
 
     def view(self, *, exec: bool, read_only: bool = False) -> View:
         """Mount it, with ``noexec`` unless ``exec``. :meth:`close` unmounts it.
@@ -124,18 +99,11 @@ class OpenWorkspace:
                 closed.
             SandboxError: the kernel refuses the mount.
         """
-        with self._lock:
-            if self._closed:
-                raise WorkspaceError(f"workspace {str(self.folder)!r} is closed")
-            kind = _Kind(read_only, exec)
-            if kind not in self._views:
-                self._views[kind] = self._made(kind)
-            return self._views[kind]
+        return self._shown.view(ViewKind(read_only, exec))
 
-    def _made(self, kind: _Kind) -> View:
+    def _made(self, kind: ViewKind) -> View:
         if kind.read_only:
-            written = next((v for k, v in self._views.items() if not k.read_only), None)
-            written = written or self.view(exec=kind.exec)
+            written = self._shown.writable() or self.view(exec=kind.exec)
             return self._maker.read_only_view(written, exec=kind.exec)
         if self.layer is None:
             return self._maker.direct_view(self._folder, read_only=False, exec=kind.exec)
@@ -153,7 +121,7 @@ class OpenWorkspace:
     def _watching(self, limit: int) -> DiskWatch | PackWatch:
         if self.layer is None:
             return DiskWatch(self.folder, None, limit)
-        packs = [view.pack for view in self._views.values() if view.pack is not None]
+        packs = [view.pack for view in self._shown if view.pack is not None]
         return PackWatch(packs[0]) if packs else DiskWatch(self.layer.place, self.layer, limit)
 
     def close(self) -> None:
@@ -162,13 +130,8 @@ class OpenWorkspace:
         Raises:
             LedgerError: it cannot be recorded. The views are gone all the same.
         """
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            # Those that only read end before what they are a view of.
-            for kind in sorted(self._views, reverse=True):
-                self._views[kind].close()
+        if not self._shown.close():
+            return
         names = {self.workspace} if self.layer is None else {self.workspace, self.layer.id}
         event = Event(
             kind=Kind.WORKSPACE_CLOSED,

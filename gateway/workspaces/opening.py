@@ -28,6 +28,8 @@ class Mode(StrEnum):
     """The folder stays as it is; what is written lies in a layer of its own."""
     DIRECT = "direct"
     """The folder itself is mounted for writing."""
+    SNAPSHOT = "snapshot"
+    """A copy of this moment, for reading: of the folder, or with a layer's changes on top."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,6 @@ class Opening:
     """None where nothing is declared; that counts as the owner's own work."""
     mode: Mode = Mode.LAYER
     layer: str | None = None
-    """Continue this layer instead of beginning a new one."""
+    """Continue this layer instead of beginning a new one; or make the snapshot of it."""
     sources: tuple[Path, ...] = ()
     """Files that say what the agent is: never in anything that it may write to directly."""

@@ -11,6 +11,7 @@ from ..ledger.fold import Held
 from .layers import Layer
 from .opening import Opening, Origin
 from .places import Place
+from .snapshots import Snapshot
 
 
 def open_request(
@@ -108,6 +109,61 @@ def opened(
             **Place.of(folder).as_body(),
             "mode": str(opening.mode),
             "layer": layer.id if layer else None,
+            "policy": policy,
+        },
+    )
+
+
+def snapshot(
+    folder: Folder,
+    workspace: str,
+    layer: Layer | None,
+    taken: Snapshot,
+    opening: Opening,
+    label: CapabilitySet,
+) -> Event:
+    """A copy exists, with the label that its original had after it was made."""
+    copied = taken.copied
+    return Event(
+        kind=Kind.WORKSPACE_SNAPSHOT,
+        principal=opening.principal,
+        domain=opening.domain,
+        session=opening.session,
+        workspace=workspace,
+        what=f"snapshot of {_name(folder)}",
+        joins={taken.id: label},
+        body={
+            "of": [workspace] if layer is None else [workspace, layer.id],
+            "snapshot": taken.id,
+            "files": copied.files,
+            "copied": copied.copied,
+            "shared": copied.shared,
+        },
+    )
+
+
+def snapshot_opened(
+    folder: Folder,
+    workspace: str,
+    taken: Snapshot,
+    opening: Opening,
+    takes: CapabilitySet,
+    policy: str,
+) -> Event:
+    """A session has a copy open. The folder that it is of is not open by that."""
+    return Event(
+        kind=Kind.WORKSPACE_OPENED,
+        principal=opening.principal,
+        domain=opening.domain,
+        session=opening.session,
+        workspace=workspace,
+        what=f"workspace {_name(folder)}",
+        takes=takes,
+        opens={taken.id: Use.READ},
+        body={
+            **Place.of(folder).as_body(),
+            "mode": str(opening.mode),
+            "snapshot": taken.id,
             "policy": policy,
         },
     )

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from trilemma.errors import Denied, WorkspaceError
@@ -23,6 +24,7 @@ from .opened import OpenWorkspace, Views
 from .opening import Mode, Opening, Origin
 from .places import Place, Places, read_places
 from .roots import refuse_root, refuse_rules
+from .snapshots import OpenSnapshot, Snapshot, Snapshots
 from .vouch import Vouching
 
 Decide = Callable[[AccessRequest], Decision]
@@ -39,6 +41,7 @@ class Workspaces:
         *,
         own: Iterable[Path] = (),
         rules: Iterable[Path] = (),
+        snapshots: Snapshots | None = None,
     ) -> None:
         """``own`` are Trilemma's folders, which no workspace may hold or lie in.
 
@@ -48,13 +51,14 @@ class Workspaces:
         self.layers = Layers(layers)
         self._ledger = ledger
         self._views = views
+        self._snapshots = snapshots
         self._own = (layers, *own)
         self._rules = tuple(rules)
         self._vouches = Vouching(ledger)
         self._seen = Places()
         self._lock = threading.Lock()
 
-    def open(self, opening: Opening, decide: Decide) -> OpenWorkspace:
+    def open(self, opening: Opening, decide: Decide) -> OpenWorkspace | OpenSnapshot:
         """Open a folder for a session: its label joins the domain, the domain's its layer.
 
         Nothing is mounted yet; :meth:`OpenWorkspace.view` does that.
@@ -71,9 +75,17 @@ class Workspaces:
         identity, first = self._identity(folder, opening)
         if identity.workspace is None:
             raise self._unknown(folder, identity, opening, decide)
+        undeclared = first and opening.origin is None
+        if opening.mode is Mode.SNAPSHOT:
+            snapshot = self._snapshot(identity.workspace, folder, opening, decide)
+            return OpenSnapshot(
+                self._ledger, self._views, folder, snapshot, opening, undeclared=undeclared
+            )
         layer = self._layer(identity.workspace, folder, opening)
+        names = (identity.workspace,) if layer is None else (identity.workspace, layer.id)
+        opened = partial(records.opened, folder, identity.workspace, layer, opening)
         try:
-            self._reserve(identity.workspace, folder, layer, opening, decide)
+            self._reserve(identity.workspace, names, folder, opening, decide, opened)
         except BaseException:
             if layer is not None and opening.layer is None:
                 self.layers.remove(layer)
@@ -85,12 +97,14 @@ class Workspaces:
             identity.workspace,
             layer,
             opening,
-            undeclared=first and opening.origin is None,
+            undeclared=undeclared,
         )
 
     def close(self) -> None:
         """Take back every view that is left. The sandboxes are gone by then."""
         self._views.close()
+        if self._snapshots is not None:
+            self._snapshots.close()
 
     def declare(self, path: Path, origin: Origin, principal: str) -> str:
         """A person says who wrote a folder, whatever its mark says. Gives its new identity.
@@ -157,13 +171,7 @@ class Workspaces:
         if opening.mode is Mode.DIRECT:
             return None
         if opening.layer is not None:
-            layer = self.layers.get(opening.layer)
-            if layer.workspace != workspace:
-                raise WorkspaceError(
-                    f"layer {layer.id!r} belongs to the workspace {layer.folder!r}; continue it "
-                    "with that folder"
-                )
-            return layer
+            return self._known_layer(opening.layer, workspace)
         layer = self.layers.create(workspace, folder.path, opening.session)
         try:
             self._ledger.append(records.layer_created(layer, opening))
@@ -172,15 +180,51 @@ class Workspaces:
             raise
         return layer
 
+    def _known_layer(self, name: str, workspace: str) -> Layer:
+        layer = self.layers.get(name)
+        if layer.workspace != workspace:
+            raise WorkspaceError(
+                f"layer {layer.id!r} belongs to the workspace {layer.folder!r}; continue it "
+                "with that folder"
+            )
+        return layer
+
+    def _snapshot(
+        self, workspace: str, folder: Folder, opening: Opening, decide: Decide
+    ) -> Snapshot:
+        """Copy first: whoever writes meanwhile has joined the label, which is read afterwards."""
+        if self._snapshots is None:
+            raise WorkspaceError("no snapshot can be made here: no gateway runs")
+        layer = self._known_layer(opening.layer, workspace) if opening.layer else None
+        names = (workspace,) if layer is None else (workspace, layer.id)
+        taken = self._snapshots.take(folder, layer)
+
+        def known(view: LedgerView) -> list[Event]:
+            label = NONE
+            for name in names:
+                state = view.workspace(name)
+                label |= ALL if state is None else state.label
+            return [records.snapshot(folder, workspace, layer, taken, opening, label)]
+
+        opened = partial(records.snapshot_opened, folder, workspace, taken, opening)
+        try:
+            self._ledger.transact(known)
+            self._reserve(workspace, (taken.id,), folder, opening, decide, opened)
+        except BaseException:
+            taken.remove()
+            raise
+        return taken
+
     def _reserve(
         self,
         workspace: str,
+        names: tuple[str, ...],
         folder: Folder,
-        layer: Layer | None,
         opening: Opening,
         decide: Decide,
+        opened: Callable[[CapabilitySet, str], Event],
     ) -> None:
-        names = (workspace,) if layer is None else (workspace, layer.id)
+        """Decide that the session sees ``names``, whose labels its domain takes."""
 
         def build(held: Held) -> AccessRequest:
             return records.open_request(opening, held, self._label(names), known=True)
@@ -188,7 +232,7 @@ class Workspaces:
         def event(request: AccessRequest, decision: Decision, new: CapabilitySet) -> Event:
             if not decision.allowed:
                 return records.denied(opening, workspace, decision)
-            return records.opened(folder, workspace, layer, opening, new, decision.digest)
+            return opened(new, decision.digest)
 
         made = self._ledger.reserve(opening.domain, build, decide, event)
         if not made.decision.allowed:

@@ -10,6 +10,7 @@ from ..diskwatch import DiskWatch
 from .layers import Layer
 from .opened import OpenWorkspace
 from .packwatch import PackWatch
+from .snapshots import OpenSnapshot
 
 
 class SharedWorkspace:
@@ -29,10 +30,10 @@ class SharedWorkspace:
             WorkspaceError: it may be read only, and was asked for to be written.
         """
         self.read_only: bool = read_only
-        self._of: OpenWorkspace = of._of if isinstance(of, SharedWorkspace) else of
-        if isinstance(of, SharedWorkspace) and of.read_only and not read_only:
+        self._of: OpenWorkspace | OpenSnapshot = of._of if isinstance(of, SharedWorkspace) else of
+        if of.read_only and not read_only:
             raise WorkspaceError(
-                f"workspace {str(of.folder)!r} was shared for reading; ask for 'read' or 'none'"
+                f"workspace {str(of.folder)!r} is there for reading; ask for 'read' or 'none'"
             )
 
     @property
@@ -71,5 +72,5 @@ class SharedWorkspace:
         """It stays open: it is not this session's to close."""
 
 
-SessionWorkspace = OpenWorkspace | SharedWorkspace
-"""What a session works on: a folder that it opened, or was shown by who did."""
+SessionWorkspace = OpenWorkspace | OpenSnapshot | SharedWorkspace
+"""What a session works on: a folder that it opened, a copy of one, or what it was shown."""

@@ -1,5 +1,6 @@
 """Trees of files as plain data: of a folder, of a layer, and of a volume that agents write to."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Mapping
@@ -79,6 +80,10 @@ def read_tree(root: int) -> Tree:
             # Nobody knows what lies in there, so the folder itself is not shown either.
             tree.unread.append(parent)
             tree.nodes.pop(parent, None)
+        except OSError as error:
+            # Something is mounted there: it is no part of this folder, as in a mounted view.
+            if error.errno != errno.EXDEV:
+                raise
     return tree
 
 

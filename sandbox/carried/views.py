@@ -5,6 +5,8 @@ The folder's files and the layer's changes are copied into a piece of memory tha
 back into the layer while it runs, now and then, and when the view is closed (``packing.py``).
 """
 
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -69,11 +71,14 @@ class CarriedViews:
         )
 
     def direct_view(self, folder: Folder, *, read_only: bool, exec: bool) -> View:
-        """There is none.
+        """The folder as it is now, for reading. For writing there is none.
 
         Raises:
-            WorkspaceError: always.
+            WorkspaceError: it is for writing, or does not fit.
+            SandboxError: the engine makes no volume, or no carrier for it.
         """
+        if read_only:
+            return self._copy(folder, exec=exec)
         raise WorkspaceError(
             f"workspace {str(folder.path)!r} cannot be mounted directly: {self._why}; "
             "use mode: layer"
@@ -103,6 +108,27 @@ class CarriedViews:
         while self._left and time.monotonic() < deadline:
             time.sleep(_LOOK_AGAIN)
             self._remove([])
+
+    def _copy(self, folder: Folder, *, exec: bool) -> View:
+        # Of a layer that nobody writes to; it goes with the view.
+        layer = Path(tempfile.mkdtemp(prefix="trilemma-copy-"))
+        try:
+            written = self.layer_view(folder, layer, exec=exec)
+            try:
+                view = self.read_only_view(written, exec=exec)
+            except BaseException:
+                written.close()
+                raise
+        except BaseException:
+            shutil.rmtree(layer, ignore_errors=True)
+            raise
+
+        def release() -> None:
+            view.close()
+            written.close()
+            shutil.rmtree(layer, ignore_errors=True)
+
+        return View(view.mount, release, copied=True, hidden=written.hidden, unread=written.unread)
 
     def _carry(self, folder: Folder, layer: Path, executable: bool) -> Cargo:
         refuse_half_read(layer)

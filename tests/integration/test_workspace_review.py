@@ -16,6 +16,7 @@ from trilemma.gateway.ledger.store import Ledger
 from trilemma.gateway.workspaces.changes import Action, Changes
 from trilemma.gateway.workspaces.layers import Layer
 from trilemma.gateway.workspaces.opened import OpenWorkspace
+from trilemma.gateway.workspaces.snapshots import OpenSnapshot
 from trilemma.gateway.workspaces.opening import Mode, Opening
 from trilemma.gateway.workspaces.registry import Workspaces
 from trilemma.gateway.workspaces.review import Review
@@ -44,7 +45,7 @@ class Bench:
     review: Review
     sessions: Iterator[int] = field(default_factory=lambda: iter(range(1000)))
 
-    def open(self, mode: Mode = Mode.LAYER, layer: str | None = None) -> OpenWorkspace:
+    def open(self, mode: Mode = Mode.LAYER, layer: str | None = None) -> OpenWorkspace | OpenSnapshot:
         number = next(self.sessions)
         opening = Opening(
             path=self.folder,

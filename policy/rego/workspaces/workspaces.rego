@@ -11,7 +11,7 @@ ok if {
 	input.act != "workspace"
 } else if {
 	input.workspace.known == true
-	input.workspace.mode in {"layer", "direct"}
+	input.workspace.mode in {"layer", "direct", "snapshot"}
 }
 
 # METADATA

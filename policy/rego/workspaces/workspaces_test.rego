@@ -5,7 +5,7 @@ import data.trilemma.workspaces
 _opening(workspace) := {"act": "workspace", "workspace": workspace}
 
 test_a_known_folder_opens if {
-	every mode in ["layer", "direct"] {
+	every mode in ["layer", "direct", "snapshot"] {
 		workspaces.ok with input as _opening({"known": true, "mode": mode})
 	}
 }

@@ -4,6 +4,7 @@ from trilemma.cli import ledgers
 from trilemma.cli.phrases import counted
 from trilemma.gateway.ledger.recovery import recover
 from trilemma.gateway.settings import Settings
+from trilemma.gateway.workspaces.snapshots import Snapshots
 from trilemma.sandbox import hosttree, images as sandbox_images
 from trilemma.sandbox.leftovers import sweep
 from trilemma.sandbox.runtime import alive
@@ -16,7 +17,7 @@ def clean(*, images: bool) -> None:
         SandboxError: something is still mounted or cannot be removed.
     """
     settings = Settings.from_environment()
-    removed = sweep(settings.runtime)
+    removed = sweep(settings.runtime) + Snapshots(settings.snapshots, "", 0).sweep()
     print(f"removed {counted(removed, 'leftover')} of dead gateways (containers, folders, mounts)")
     if settings.ledger.exists():
         with ledgers.opened(settings) as ledger:
