@@ -1,37 +1,33 @@
 """From an agent's spec to a running session: everything that can refuse it, in order."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from trilemma.errors import SpecError
 
-from ..inference.names import resolve_model
 from ..policy.capability import Capability, CapabilitySet, ordered
-from ..policy.operator import OperatorPolicy
 from ..sandbox.images import pinned
-from ..sandbox.spec import Mount
-from ..subagents.budget import Purse
-from .calls import Calls
+from ..subagents.prompt import SharedPrefix
+from .assembling import Shared, assemble
 from .catalog import definitions, fitting
+from .delegation.offers import offer
+from .delegation.standing import Position, Standing
 from .destinations import Destinations
-from .dispatch import Dispatch
-from .egress import DomainEgress, Exit
+from .egress import DomainEgress
 from .enforcement import Actor, Enforcement
-from .identity import IdentityMint
 from .inputs import take_labels
 from .interface import Approve
 from .ledger.events import Event, Kind
 from .machinery import Machinery
 from .models import ModelCalls
-from .outgoing import Outgoing
 from .profiles import SandboxPlan, limits
 from .runs.log import NOT_KEPT, Keeping
 from .runs.starting import RunStart
 from .schemas import AgentSpec
 from .session import LocalSession
+from .teamspec import check_team
 from .tools import ToolDefinition
 from .workspaces.opening import Mode, Opening, Origin
 from .workspaces.shared import SessionWorkspace
@@ -48,83 +44,56 @@ class Admission:
     new_domain: bool
     layer: str | None
     approve: Approve | None
-    purse: Purse
+    position: Position
     run: RunStart | None = None
     """The run that is kept, if it is."""
 
-    def models(
-        self, enforcement: Enforcement, policy: OperatorPolicy, mint: IdentityMint
-    ) -> ModelCalls:
-        """The agent's model, checked before anything is started for it.
-
-        Raises:
-            SpecError: there is no such model.
-            Denied: its grants could never allow the first call.
-        """
-        model = resolve_model(self.spec.model)
-        contract = model.ref.provider in policy.providers.under_contract
-        identity = mint.mint(self.actor)
-        models = ModelCalls(enforcement, self.actor, model, contract, identity)
-        models.check()
-        return models
-
     def admit(
-        self,
-        enforcement: Enforcement,
-        policy: OperatorPolicy,
-        machinery: Machinery,
-        models: ModelCalls,
-        egress: DomainEgress,
-        workers: ThreadPoolExecutor,
-        release: Callable[[LocalSession], None],
+        self, shared: Shared, machinery: Machinery, models: ModelCalls, egress: DomainEgress
     ) -> LocalSession:
         """Record the session, open what it needs, and hand it over.
 
         Raises:
             SpecError, Denied, WorkspaceError, SandboxError: it is refused; nothing stays open.
         """
-        tools = definitions(self.spec, machinery.describe)
+        enforcement = shared.enforcement
+        tools = {tool.name: tool for tool in definitions(self.spec, machinery.describe)}
+        _check_team(self.spec, frozenset(tools))
         self._record_opened(enforcement, machinery)
         workspace = None
         try:
             take_labels(enforcement, self.actor, self.brings)
             workspace = self._open_workspace(enforcement, machinery)
-            destinations = Destinations(self.spec.destinations, policy.egress.allow)
-            exit = Exit(self.actor, destinations, Outgoing(self.purse))
-            plan = self._plan(tools, workspace, machinery)
-            watch = workspace.watch(plan.limits.layer) if workspace else None
-            shown = workspace.mounts if workspace else tuple[Mount, ...]
-            dispatch = Dispatch(machinery.pool, plan, egress, exit, watch, shown)
-            named = {tool.name: tool for tool in tools}
-            keeping = self._keeping(tools, workspace, enforcement)
-            calls = Calls(enforcement, self.actor, named, dispatch.run, self.approve, keeping)
-            offered = fitting(tools, self.actor.grants)
-            if self.actor.grants is not None:
-                dispatch.prewarm(offered, self.actor.grants)
-            return LocalSession(
-                self.spec,
-                self.actor,
-                enforcement,
-                [tool.offer for tool in offered],
-                calls,
-                models,
-                dispatch,
-                workspace,
-                workers,
-                release,
-                self.purse,
-                keeping,
-                self.run,
+            keeping = self._keeping(tools.values(), workspace, enforcement)
+            standing = Standing(
+                spec=self.spec,
+                actor=self.actor,
+                position=self.position,
+                share=replace(self.spec.share(frozenset(tools)), tools=frozenset(tools)),
+                tools=tools,
+                model=models.model,
+                prefix=self._prefix(tools.values()),
+                plan=self._plan(tools.values(), workspace, machinery),
+                workspace=workspace,
+                egress=egress,
+                destinations=Destinations(self.spec.destinations, shared.policy.egress.allow),
+                approve=self.approve,
             )
+            return assemble(shared, standing, models, machinery.pool, keeping, self.run)
         except BaseException:
             if workspace is not None:
                 workspace.close()
             self._record_refused(enforcement)
             raise
 
+    def _prefix(self, tools: Iterable[ToolDefinition]) -> SharedPrefix:
+        offered = [tool.offer for tool in fitting(tools, self.actor.grants)]
+        offered += [offer(child) for child in self.spec.agents]
+        return SharedPrefix(self.spec.instructions, offered)
+
     def _plan(
         self,
-        tools: tuple[ToolDefinition, ...],
+        tools: Iterable[ToolDefinition],
         workspace: SessionWorkspace | None,
         machinery: Machinery,
     ) -> SandboxPlan:
@@ -168,7 +137,7 @@ class Admission:
 
     def _keeping(
         self,
-        tools: tuple[ToolDefinition, ...],
+        tools: Iterable[ToolDefinition],
         workspace: SessionWorkspace | None,
         enforcement: Enforcement,
     ) -> Keeping:
@@ -179,7 +148,7 @@ class Admission:
             [tool.identity for tool in tools],
             workspace.layer.id if workspace and workspace.layer else None,
             partial(enforcement.record, self.actor),
-            lambda: self.purse.spent,
+            lambda: self.position.purse.spent,
         )
 
     def _record_opened(self, enforcement: Enforcement, machinery: Machinery) -> None:
@@ -194,6 +163,7 @@ class Admission:
             "grants": None if grants is None else [str(c) for c in ordered(grants)],
             "policy": enforcement.point.digest,
             "run": self.run.run if self.run else None,
+            **self.position.lineage.body,
         }
         events.append(Event(kind=Kind.SESSION_OPENED, what=f"agent {self.spec.name}", body=body))
         enforcement.record(self.actor, *events)
@@ -201,3 +171,11 @@ class Admission:
     def _record_refused(self, enforcement: Enforcement) -> None:
         body = {"reason": "refused"}
         enforcement.record(self.actor, Event(kind=Kind.SESSION_CLOSED, what="session", body=body))
+
+
+def _check_team(spec: AgentSpec, tools: frozenset[str]) -> None:
+    """Once more, now that the names in tool files are known."""
+    try:
+        check_team(spec.agents, spec.share(tools), tools)
+    except ValueError as error:
+        raise SpecError(f"agent {spec.name!r}: {error}") from None

@@ -28,9 +28,14 @@ class Actor:
     """Whose domain it shares, where it is a sub-agent: its grants are a share of what that has."""
 
     @property
+    def first(self) -> "Actor":
+        """The first of its line: whoever has the domain from nobody."""
+        return self if self.lender is None else self.lender.first
+
+    @property
     def pair(self) -> CapabilitySet | None:
         """What its domain may hold: the grants of the first in its line."""
-        return self.grants if self.lender is None else self.lender.pair
+        return self.first.grants
 
     @property
     def share(self) -> CapabilitySet | None:

@@ -3,12 +3,15 @@
 import asyncio
 import threading
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Self
 
 from trilemma.errors import SandboxError, TrilemmaError
 
+from ..inference.names import resolve_model
 from ..policy.bundle import Bundle
 from ..policy.capability import NONE, CapabilitySet
 from ..policy.decide import DecisionPoint
@@ -16,11 +19,15 @@ from ..policy.operator import OperatorPolicy, load_operator_policy
 from ..policy.regorus import RegorusEngine
 from ..sandbox.runtime import alive
 from .admission import Admission
+from .assembling import Shared
 from .budgets import first_purse
+from .crossings import Crossings
+from .delegation.opening import admit_attenuated, first_position
+from .delegation.standing import Position, Standing
 from .egress import DomainEgress
 from .enforcement import Actor, Enforcement, new_id
 from .identity import IdentityMint
-from .interface import Approve
+from .interface import Approve, OnEvent
 from .lasting import in_thread, to_its_end
 from .ledger.recovery import recover
 from .ledger.store import Ledger
@@ -32,6 +39,7 @@ from .schemas import AgentSpec
 from .session import LocalSession
 from .settings import Settings
 from .stops import StopWatch
+from .teamspec import AttenuatedSpec, MediatedSpec
 
 _CALLS_AT_ONCE = 512
 """Of all sessions together. A thread that waits for its sandbox costs next to nothing."""
@@ -52,7 +60,6 @@ class LocalGateway:
         self.enforcement = enforcement
         self._domain = new_id("dom")
         self.principal = current_principal()
-        self._mint = mint
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="trilemma-call")
         self._machinery: Machinery | None = None
@@ -63,6 +70,10 @@ class LocalGateway:
         self._leaving: set[str] = set()
         self._left = threading.Condition(self._lock)
         self._closed = False
+        crossings = Crossings(enforcement, policy.crossings.bits)
+        self._shared = Shared(
+            enforcement, policy, mint, crossings, self, self._workers, self._release
+        )
         self._runs = Runs.of(settings.state)
 
     @classmethod
@@ -97,6 +108,7 @@ class LocalGateway:
         new_domain: bool = False,
         layer: str | None = None,
         approve: Approve | None = None,
+        on_event: OnEvent | None = None,
         lasting: bool = False,
     ) -> LocalSession:
         """Start a session; see :class:`~trilemma.gateway.interface.Gateway`."""
@@ -106,14 +118,20 @@ class LocalGateway:
             session=new_id("ses"),
             grants=spec.granted,
         )
-        asked = Admission(spec, actor, brings, new_domain, layer, approve, first_purse(spec))
+        position = first_position(spec, actor, first_purse(spec), on_event)
+        asked = Admission(spec, actor, brings, new_domain, layer, approve, position)
         return await _handed_over(in_thread(self._begin_run if lasting else self.begin, asked))
 
     async def resume(
-        self, run: str, *, spec: AgentSpec | None = None, approve: Approve | None = None
+        self,
+        run: str,
+        *,
+        spec: AgentSpec | None = None,
+        approve: Approve | None = None,
+        on_event: OnEvent | None = None,
     ) -> LocalSession:
         """Go on with a run; see :class:`~trilemma.gateway.interface.Gateway`."""
-        return await _handed_over(in_thread(self._begin_again, run, spec, approve))
+        return await _handed_over(in_thread(self._begin_again, run, spec, approve, on_event))
 
     def _begin_run(self, asked: Admission) -> LocalSession:
         """Start the session of a run. Blocking."""
@@ -125,7 +143,11 @@ class LocalGateway:
             raise
 
     def _begin_again(
-        self, run: str, spec: AgentSpec | None, approve: Approve | None
+        self,
+        run: str,
+        spec: AgentSpec | None,
+        approve: Approve | None,
+        on_event: OnEvent | None,
     ) -> LocalSession:
         ledger = self.enforcement.ledger
         # Whoever had it may have died just now: what it left open is settled first.
@@ -133,25 +155,46 @@ class LocalGateway:
         start = RunStart.again(self._runs, run, spec, ledger, self.principal)
         actor = Actor(self.principal, start.domain, new_id("ses"), start.spec.granted)
         purse = first_purse(start.spec, start.progress)
-        asked = Admission(start.spec, actor, NONE, False, start.layer, approve, purse, start)
+        position = first_position(start.spec, actor, purse, on_event)
+        asked = Admission(start.spec, actor, NONE, False, start.layer, approve, position, start)
         return self._begin_run(asked)
 
     def begin(self, asked: Admission) -> LocalSession:
         """Start a session. Blocking."""
-        models = asked.models(self.enforcement, self.policy, self._mint)
+        models = self._shared.models(asked.actor, resolve_model(asked.spec.model))
         machinery = self._started()
-        domain = asked.actor.domain
+        return self._entered(
+            asked.actor.domain,
+            lambda egress: asked.admit(self._shared, machinery, models, egress),
+        )
+
+    def attenuated(
+        self, parent: Standing, child: AttenuatedSpec, session: str, position: Position
+    ) -> LocalSession:
+        """Start a sub-agent in its parent's domain. Blocking."""
+        machinery = self._started()
+        admit = partial(admit_attenuated, self._shared, machinery, parent, child, session, position)
+        return self._entered(parent.actor.domain, lambda egress: admit())
+
+    def mediated(
+        self,
+        parent: Standing,
+        child: MediatedSpec,
+        session: str,
+        position: Position,
+        brings: CapabilitySet,
+    ) -> LocalSession:
+        """Start a sub-agent in a domain of its own. Blocking."""
+        assert child.spec is not None, "its file was read with its parent's"
+        actor = Actor(self.principal, new_id("dom"), session, child.spec.granted)
+        approve = parent.approve
+        return self.begin(Admission(child.spec, actor, brings, True, None, approve, position))
+
+    def _entered(self, domain: str, admit: Callable[[DomainEgress], LocalSession]) -> LocalSession:
+        """Let one more session into a domain, and keep it in mind."""
         egress = self._enter(domain)
         try:
-            session = asked.admit(
-                self.enforcement,
-                self.policy,
-                machinery,
-                models,
-                egress,
-                self._workers,
-                self._release,
-            )
+            session = admit(egress)
         except BaseException:
             self._leave(domain)
             raise

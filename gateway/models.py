@@ -37,6 +37,11 @@ class ModelCalls:
         self._facts = ModelFacts(ref.provider, ref.inside, under_contract)
 
     @property
+    def model(self) -> Model:
+        """The model that is called."""
+        return self._model
+
+    @property
     def needs(self) -> CapabilitySet:
         """A call to an outside model without a contract is itself use of the internet."""
         free = self._facts.inside or self._facts.under_contract

@@ -1,29 +1,30 @@
 """One running agent in this process."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 
 from ..inference.messages import FunctionTool, Message, Reply, ToolCall
 from ..policy.capability import CapabilitySet
-from ..subagents.budget import Purse
 from ..subagents.outcome import ToolOutcome
 from ..subagents.progress import Progress
 from .callqueue import CallQueue
 from .calls import Calls, call_id
+from .delegation.delegations import Delegations
+from .delegation.standing import Standing
 from .dispatch import KILL_AGAIN, Dispatch
-from .enforcement import Actor, Enforcement
+from .enforcement import Enforcement
 from .inputs import take_labels
-from .interface import SessionState
+from .interface import ChildOutcome, Delegation, OnEvent, SessionState
 from .lasting import in_thread, to_its_end
 from .ledger.events import Event, Kind
 from .models import ModelCalls
 from .runs.log import NOT_KEPT, Keeping
 from .runs.starting import RunStart
-from .schemas import AgentSpec
 from .stopping import Stopping
-from .workspaces.shared import SessionWorkspace
 
 _CALLS_AT_ONCE = 16
 """Further calls of a session wait until one of them has ended."""
@@ -34,36 +35,37 @@ class LocalSession:
 
     def __init__(
         self,
-        spec: AgentSpec,
-        actor: Actor,
+        standing: Standing,
         enforcement: Enforcement,
-        tools: Sequence[FunctionTool],
         calls: Calls,
         models: ModelCalls,
         dispatch: Dispatch,
-        workspace: SessionWorkspace | None,
+        delegations: Delegations,
         workers: ThreadPoolExecutor,
         release: Callable[["LocalSession"], None],
-        purse: Purse,
         keeping: Keeping = NOT_KEPT,
         run: RunStart | None = None,
     ) -> None:
-        self.spec = spec
-        self.actor = actor
-        self.purse = purse
-        self.tools = tools
-        self.workspace = workspace
+        self.standing = standing
+        """What its sub-agents are made from."""
+        self.spec = standing.spec
+        self.actor = standing.actor
+        self.purse = standing.position.purse
+        self.tools = standing.prefix.tools
+        self.workspace = standing.workspace
         self.stopping = Stopping()
         """Somebody else may ask this session to end."""
         self._enforcement = enforcement
         self._calls = calls
         self._models = models
         self._dispatch = dispatch
+        self._delegations = delegations
         self._queue: CallQueue[ToolOutcome] = CallQueue(workers, _CALLS_AT_ONCE)
         self._release = release
         self._keeping = keeping
         self._run = run
         self._closed = False
+        self._ending = threading.Lock()
 
     @property
     def id(self) -> str:
@@ -125,6 +127,8 @@ class LocalSession:
 
     async def _call_tool(self, call: ToolCall) -> ToolOutcome:
         name = self._keeping.name(call) or call_id()
+        if call.name in self._delegations:
+            return await self._delegations.call(call, name)
         running = asyncio.wrap_future(self._queue.submit(partial(self._calls.call, call, name)))
         try:
             return await asyncio.shield(running)
@@ -133,6 +137,18 @@ class LocalSession:
             self._calls.withdraw(name)
             await to_its_end(asyncio.ensure_future(self._kill(name, running)))
             raise
+
+    async def delegate(self, order: Delegation, *, on_event: OnEvent | None = None) -> ChildOutcome:
+        """Hand a task on; see :class:`~trilemma.gateway.interface.Session`."""
+        with self.stopping.acting():
+            return await self._delegations.delegate(order, on_event)
+
+    async def race(
+        self, orders: Sequence[Delegation], *, on_event: OnEvent | None = None
+    ) -> ChildOutcome:
+        """Hand out tasks; see :class:`~trilemma.gateway.interface.Session`."""
+        with self.stopping.acting():
+            return await self._delegations.race(orders, on_event)
 
     async def _kill(self, name: str, running: "asyncio.Future[ToolOutcome]") -> None:
         while not running.done():
@@ -146,18 +162,18 @@ class LocalSession:
 
     def end(self, stop: str) -> None:
         """End the session and give back what it holds. Blocking; twice is fine."""
-        if self._closed:
-            return
-        self._closed = True
-        self.purse.close()
-        try:
-            self._calls.close()
-            self._dispatch.close()
-        finally:
-            try:
-                self._give_back(stop)
-            finally:
-                self._keeping.close(stop)
+        # Held to the end: whoever comes second may rely on its being gone.
+        with self._ending:
+            if self._closed:
+                return
+            self._closed = True
+            self.purse.close()
+            with ExitStack() as ending:
+                ending.callback(self._keeping.close, stop)
+                ending.callback(self._give_back, stop)
+                ending.callback(self._dispatch.close)
+                ending.callback(self._calls.close)
+                self._delegations.close()
 
     def _give_back(self, stop: str) -> None:
         try:

@@ -117,6 +117,18 @@ def check_names(children: tuple[ChildSpec, ...], taken: frozenset[str] = frozens
         seen.add(child.agent)
 
 
+def check_team(children: tuple[ChildSpec, ...], has: Share, tools: frozenset[str]) -> None:
+    """Refuse what cannot be a team of an agent that has ``has``, and tools of these names.
+
+    Raises:
+        ValueError: naming what is wrong.
+    """
+    if ANSWER in tools:
+        raise ValueError(f"{ANSWER!r} is a name that is kept; call the tool something else")
+    check_names(children, tools)
+    check_children(children, has)
+
+
 def check_children(children: tuple[ChildSpec, ...], has: Share) -> None:
     """Refuse sub-agents that are wider than whoever calls them, all the way down.
 

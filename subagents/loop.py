@@ -141,7 +141,7 @@ class _Run:
                     going_on = await self.step(runner)
         except TimeoutError:
             if clock.expired():
-                text = f"the limit of {self.seconds:g} seconds is used up"
+                text = "the time that the run had is used up"
                 raise LimitReached("seconds", text) from None
             raise
 
@@ -159,9 +159,13 @@ class _Run:
     async def step(self, runner: ToolRunner) -> bool:
         """Query the model, execute what it wants; False when it wants nothing."""
         calls = (await self.query()).tool_calls
-        for call, result in zip(calls, await runner.execute(calls), strict=True):
+        results = await runner.execute(calls)
+        for call, result in zip(calls, results, strict=True):
             self.history.add_result(call, result.text)
-        return bool(calls)
+        final = next((result.text for result in results if result.final), None)
+        if final is not None:
+            self.history.add_reply(Reply(final))
+        return bool(calls) and final is None
 
     async def query(self) -> Reply:
         """Ask the model and keep what it says."""

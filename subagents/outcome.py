@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trilemma.errors import TrilemmaError
+from trilemma.errors import Cancelled, LimitReached, TrilemmaError
 
 from ..inference.messages import Message, Usage
 from ..policy.capability import NONE, CapabilitySet
@@ -31,6 +31,8 @@ class ToolOutcome:
     """The ledger's name of the call: what ``trilemma why`` takes."""
     labels: CapabilitySet = NONE
     """What the result carries."""
+    final: bool = False
+    """True where the run ends with it: ``text`` is the run's answer then."""
     held: CapabilitySet | None = None
     """What the domain holds after the call; None where the gateway does not say."""
 
@@ -49,6 +51,15 @@ class Outcome:
     seconds: float
     error: TrilemmaError | None = None
     """Why the run did not end by itself; None for DONE."""
+
+    @property
+    def stop(self) -> str:
+        """What ended the run, in one word: its state, the name of the limit, or ``stopped``."""
+        if isinstance(self.error, LimitReached):
+            return self.error.limit
+        if self.state is State.FAILED and isinstance(self.error, Cancelled):
+            return "stopped"
+        return str(self.state)
 
     def raise_for_state(self) -> None:
         """Turn a run that did not end by itself into its error.
