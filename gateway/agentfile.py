@@ -8,6 +8,7 @@ from trilemma.errors import SpecError
 
 from ..policy.yamltext import read_yaml, validate
 from .schemas import AgentSpec
+from .specparts import Frozen
 from .teamspec import AttenuatedSpec, ChildSpec
 
 _OURS = frozenset({"base", "file"})
@@ -52,6 +53,22 @@ def read_agent(
         raise SpecError(f"{origin}: {name}: unknown field; remove it")
     spec = validate(AgentSpec, _plain(data, origin), origin)
     return _settled(spec, base, seen)
+
+
+def read_child(data: Any, *, origin: str, base: Path) -> ChildSpec:
+    """Check a sub-agent given as plain data.
+
+    Raises:
+        SpecError: a field is unknown, missing or wrong.
+    """
+    one = validate(_OneChild, {"agent": _plain(data, origin)}, origin)
+    return _child(one.agent, base, frozenset())
+
+
+class _OneChild(Frozen):
+    """The union of all kinds of sub-agents is no model by itself."""
+
+    agent: ChildSpec
 
 
 def _settled(spec: AgentSpec, base: Path, seen: frozenset[Path]) -> AgentSpec:

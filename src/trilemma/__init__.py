@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from trilemma.agent import Agent
+from trilemma.children import child, mediated
 from trilemma.errors import (
     Cancelled,
     Denied,
@@ -43,6 +44,8 @@ __all__ = [
     "SpecError",
     "TrilemmaError",
     "WorkspaceError",
+    "child",
+    "mediated",
     "tool",
 ]
 

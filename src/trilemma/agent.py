@@ -3,19 +3,23 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from trilemma.children import Declared, as_child
 from trilemma.tool import as_spec
 
 if TYPE_CHECKING:
+    from trilemma.blocking import BlockingTeam
     from trilemma.client import Client
     from trilemma.gateway.interface import Approve
     from trilemma.gateway.schemas import AgentSpec
     from trilemma.result import Result
     from trilemma.subagents.events import Event
     from trilemma.task import Task
+    from trilemma.team import Team
 
 T = TypeVar("T")
 Pathish = str | PathLike[str]
@@ -49,6 +53,8 @@ class Agent:
         limits: Mapping[str, Any] | None = None,
         sandbox: Mapping[str, Any] | None = None,
         image: str | None = None,
+        agents: "Iterable[Declared | Agent | Mapping[str, Any]]" = (),
+        team: Mapping[str, Any] | None = None,
     ) -> None:
         from trilemma.gateway.agentfile import read_agent
 
@@ -62,6 +68,8 @@ class Agent:
             "limits": dict(limits or {}),
             "sandbox": dict(sandbox or {}),
             "image": image,
+            "agents": [as_child(item) for item in agents],
+            "team": dict(team or {}),
         }
         if workspace is not None:
             data["workspace"] = _workspace(workspace)
@@ -111,6 +119,25 @@ class Agent:
             approve=approve,
             on_event=on_event or _ignore,
         )
+
+    def open(
+        self, *, client: "Client | None" = None, **options: Any
+    ) -> "AbstractAsyncContextManager[Team]":
+        """``async with agent.open() as team``: an open session, to give its sub-agents work.
+
+        Takes ``new_domain``, ``layer``, ``approve`` and ``on_event`` as :meth:`arun` does.
+        """
+        from trilemma.client import default_client
+
+        return (client or default_client()).team(self.spec, **options)
+
+    def team(
+        self, *, client: "Client | None" = None, **options: Any
+    ) -> "AbstractContextManager[BlockingTeam]":
+        """``with agent.team() as team``: :meth:`open` for callers without an event loop."""
+        from trilemma.blocking import blocking
+
+        return blocking(self.open(client=client, **options))
 
     def run(
         self,

@@ -1,21 +1,19 @@
 """A client: one principal acting through one gateway. Its runs share one domain by default."""
 
-import asyncio
 import atexit
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from trilemma.errors import Cancelled, LimitReached
-from trilemma.gateway.interface import Approve, Gateway, Session
+from trilemma.gateway.interface import Approve, Gateway
 from trilemma.gateway.schemas import AgentSpec
-from trilemma.result import Denial, Result
-from trilemma.subagents.events import Event, SessionOpened, ToolDenied
-from trilemma.subagents.loop import run
-from trilemma.subagents.outcome import Outcome, State
+from trilemma.result import Result
+from trilemma.subagents.events import Event
 from trilemma.subagents.progress import Progress
-from trilemma.subagents.prompt import Layout, SharedPrefix
 from trilemma.task import Task, refuse_placeholders, render
+from trilemma.team import Team
+from trilemma.working import opened
 
 if TYPE_CHECKING:
     from trilemma.gateway.settings import Settings
@@ -58,7 +56,7 @@ class Client:
             approve=approve,
             lasting=True,
         )
-        return await _to_the_end(session, asked.text, on_event)
+        return await _to_the_end(Team(session, on_event), asked.text)
 
     async def resume(
         self,
@@ -81,84 +79,41 @@ class Client:
         """
         session = await self.gateway.resume(run, spec=spec, approve=approve)
         assert session.progress is not None
-        return await _to_the_end(session, session.progress, on_event or (lambda event: None))
+        team = Team(session, on_event or (lambda event: None))
+        return await _to_the_end(team, session.progress)
+
+    @asynccontextmanager
+    async def team(
+        self,
+        spec: AgentSpec,
+        *,
+        new_domain: bool = False,
+        layer: str | None = None,
+        approve: Approve | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> AsyncIterator[Team]:
+        """An open session of an agent, to give it and its sub-agents work until it is left."""
+        refuse_placeholders(spec.instructions, "the agent's instructions")
+        session = await self.gateway.open(spec, new_domain=new_domain, layer=layer, approve=approve)
+        team = Team(session, on_event or (lambda event: None))
+        try:
+            team.on_event(opened(session))
+            yield team
+        finally:
+            await team.close()
 
     async def close(self) -> None:
         """End everything that runs through this client."""
         await self.gateway.close()
 
 
-async def _to_the_end(
-    session: Session, task: str | Progress, on_event: Callable[[Event], None]
-) -> Result:
-    """Run the loop in a session and close it, whatever happens."""
-    denials: list[Denial] = []
-
-    def emit(event: Event) -> None:
-        if isinstance(event, ToolDenied):
-            denials.append(Denial(event.call_id, event.name, event.reasons, event.text))
-        on_event(event)
-
-    limits = session.spec.limits
-    stop = "crashed"
+async def _to_the_end(team: Team, task: str | Progress) -> Result:
+    """Run the agent in its session and close that, whatever happens."""
     try:
-        emit(_opened(session))
-        outcome = await run(
-            task,
-            layout=Layout(SharedPrefix(session.spec.instructions, session.tools)),
-            call_model=session.call_model,
-            call_tool=session.call_tool,
-            seconds=limits.seconds,
-            context_tokens=limits.context_tokens,
-            emit=emit,
-        )
-        stop = _stop(outcome)
-        result = _result(session, outcome, stop, tuple(denials))
+        team.on_event(opened(team.session))
+        return await team.work(task)
     finally:
-        await session.close(stop)
-    if outcome.state is State.CANCELLED:
-        # The loop turned the cancellation into an outcome so that the session could close.
-        raise asyncio.CancelledError
-    if outcome.state is State.FAILED:
-        outcome.raise_for_state()
-    return result
-
-
-def _opened(session: Session) -> SessionOpened:
-    state = session.state()
-    return SessionOpened(
-        session=session.id,
-        domain=session.domain,
-        grants=state.grants,
-        held=state.held,
-        layer=session.layer,
-        notes=tuple(session.notes),
-        run=session.run,
-    )
-
-
-def _stop(outcome: Outcome) -> str:
-    """What ended the run, in one word: its state, or the name of the limit."""
-    if outcome.state is State.FAILED and isinstance(outcome.error, Cancelled):
-        return "stopped"
-    if isinstance(outcome.error, LimitReached):
-        return outcome.error.limit
-    return str(outcome.state)
-
-
-def _result(session: Session, outcome: Outcome, stop: str, denials: tuple[Denial, ...]) -> Result:
-    return Result(
-        text=outcome.text,
-        stop=stop,
-        labels=session.state().held,
-        session=session.id,
-        domain=session.domain,
-        steps=outcome.steps,
-        usage=outcome.usage,
-        denials=denials,
-        layer=session.layer,
-        run=session.run,
-    )
+        await team.close()
 
 
 _lock = threading.Lock()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from trilemma.errors import SpecError
 from trilemma.inference.messages import Usage
@@ -60,6 +61,10 @@ class Result:
     """The layer that holds the changes, for ``trilemma workspace diff``."""
     run: str | None = None
     """The run, for ``trilemma runs``."""
+    agent: str = ""
+    """The sub-agent that answered; empty for the agent itself."""
+    value: Any = None
+    """A sub-agent's answer: for a mediated one a value of the type that it answers with."""
     _placeholder: str = field(default_factory=fresh, init=False, compare=False)
 
     @property

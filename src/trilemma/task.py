@@ -45,6 +45,24 @@ def render(task: Task) -> Rendered:
     return Rendered(text, rendering.labels)
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A value with the texts of results in their places, and what it may carry."""
+
+    value: Any
+    labels: CapabilitySet
+
+
+def fill(value: Any) -> Filled:
+    """A value for a typed question: text, numbers, lists and records, with their labels.
+
+    Raises:
+        SpecError: it holds something else, or a placeholder that is not known here.
+    """
+    rendering = _Rendering()
+    return Filled(rendering.part(value), rendering.labels)
+
+
 def refuse_placeholders(text: str, where: str) -> None:
     """Refuse a text that is read as it stands, and holds the placeholder of a result.
 
