@@ -67,7 +67,7 @@ class _Replay:
         batch = [first]
         while len(batch) < PARALLEL and self.pending and _fits(batch, self.pending[-1]):
             batch.append(self.pending.pop())
-        made, results = len(self.names), Results(self.results)
+        made, results = max(map(_number, self.names), default=0), Results(self.results)
         return [
             ToolCall(
                 f"call_{made + n}", wish.order.tool, fill(wish.order.arguments, results, wish.item)
@@ -93,6 +93,12 @@ class _Replay:
             items = Results(self.results).items(wish.order.each)
             self.pending.extend(_Wish(wish.order, item) for item in reversed(items))
         return None
+
+
+def _number(call_id: str) -> int:
+    """The number in an id that this model gave. Others may be gone from the conversation."""
+    number = call_id.removeprefix("call_")
+    return int(number) if number.isdecimal() else 0
 
 
 def _fits(batch: list[_Wish], wish: _Wish) -> bool:

@@ -23,9 +23,10 @@ from trilemma.subagents.events import (
     ToolDenied,
     ToolReturned,
 )
-from trilemma.subagents.limits import RunLimits
+from trilemma.subagents.limits import RunLimits, Spent
 from trilemma.subagents.loop import CallModel, run
 from trilemma.subagents.outcome import Outcome, State, ToolOutcome
+from trilemma.subagents.progress import Progress
 from trilemma.subagents.prompt import Layout, SharedPrefix
 
 FIFTY_STEPS = RunLimits()
@@ -84,7 +85,7 @@ class Recorded:
 
 
 async def go(
-    task: str = "go",
+    task: str | Progress = "go",
     *,
     model: CallModel = gullible,
     tool: CallTool = echo,
@@ -380,3 +381,35 @@ def test_text_that_was_streamed_is_not_said_twice() -> None:
     record = Recorded()
     asyncio.run(go(model=streaming, record=record))
     assert [event.text for event in record.of(TextDelta)] == ["do", "ne"]
+
+
+def test_a_run_goes_on_with_what_was_not_begun_and_only_that() -> None:
+    asked: list[str] = []
+
+    async def tool(call: ToolCall) -> ToolOutcome:
+        asked.append(call.id)
+        return ToolOutcome("made now")
+
+    calls = tuple(ToolCall(f"c{n}", "read", "{}") for n in range(3))
+    begun = Progress(
+        (Message("user", "go"), Message("assistant", "", calls)),
+        ("known", None, "unknown"),
+        Spent(steps=7, usage=Usage(input_tokens=70)),
+        seconds=100.0,
+    )
+    last = replying(Reply("done", usage=Usage(input_tokens=5)))
+    outcome = asyncio.run(go(begun, model=last, tool=tool))
+    assert asked == ["c1"]
+    assert [m.content for m in outcome.messages if m.role == "tool"] == [
+        "known",
+        "made now",
+        "unknown",
+    ]
+    assert (outcome.steps, outcome.usage.input_tokens) == (8, 75)
+    assert outcome.seconds >= 100
+
+
+def test_a_run_that_had_come_to_its_end_asks_nobody() -> None:
+    begun = Progress((Message("user", "go"), Message("assistant", "the answer")))
+    outcome = asyncio.run(go(begun, model=replying()))
+    assert (outcome.state, outcome.text) == (State.DONE, "the answer")
