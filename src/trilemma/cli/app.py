@@ -4,7 +4,20 @@ from typing import Annotated
 
 import typer
 
-from trilemma.cli import audit, clean, demo, doctor, image, init, run, sessions, why, workspace
+from trilemma.cli import (
+    audit,
+    clean,
+    crossings,
+    demo,
+    doctor,
+    image,
+    init,
+    run,
+    runs,
+    sessions,
+    why,
+    workspace,
+)
 
 app = typer.Typer(
     name="trilemma",
@@ -35,9 +48,12 @@ def version() -> None:
 
 
 app.command("run")(run.command)
+app.command("runs")(runs.runs)
+app.command("resume")(runs.resume)
 app.command("ps")(sessions.ps)
 app.command("stop")(sessions.stop)
 app.command("why")(why.command)
+app.command("crossings")(crossings.command)
 app.command("init")(init.command)
 app.command("doctor")(doctor.command)
 app.command("demo", context_settings=demo.SETTINGS)(demo.command)

@@ -8,7 +8,8 @@ from trilemma.cli import ledgers
 from trilemma.cli.auditlog import event_line
 from trilemma.cli.escape import block, line
 from trilemma.cli.failure import Stop
-from trilemma.gateway.ledger.events import Recorded
+from trilemma.gateway.ledger.accounts import owner
+from trilemma.gateway.ledger.events import Kind, Recorded
 from trilemma.gateway.ledger.store import Ledger
 from trilemma.gateway.settings import Settings
 from trilemma.policy.capability import show
@@ -42,6 +43,22 @@ def _explanation(ledger: Ledger, events: list[Recorded]) -> Iterator[str]:
     for found in events:
         yield event_line(found).strip()
         yield from _decision(ledger, found)
+        yield from _crossing(found)
+
+
+def _crossing(found: Recorded) -> Iterator[str]:
+    """What a crossing carried, between whom, and at whose expense."""
+    body = found.event.body
+    if found.event.kind not in (Kind.CROSSING_PASSED, Kind.CROSSING_REFUSED):
+        return
+    price = "free text, which carries labels" if body["free"] else f"{body['bits']} bits"
+    yield f"    {body['direction']}:    {line(body['from'])} to {line(body['to'])}, {price}"
+    if found.event.account:
+        yield f"    charged: {line(' '.join(owner(found.event.account)))}, limit {body['limit']}"
+    if body["failure"]:
+        yield f"    failure: {line(body['failure'])}"
+    if "explanation" in body:
+        yield f"    refused: {line(body['explanation'])}"
 
 
 def _decision(ledger: Ledger, found: Recorded) -> Iterator[str]:
