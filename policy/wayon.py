@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
-from .capability import CapabilitySet, show
+from .capability import Capability, CapabilitySet, show
+from .delegating import Flow, flows
 from .plaintext import plain
 from .reasons import ORGANISATION, Reason
 from .request import AccessRequest, Act
 from .rule import LIMIT
+
+_TYPE = "an enum, a number in a range, a date, or text that a pattern bounds"
 
 
 def way_on(reason: str, request: AccessRequest) -> str:
@@ -21,6 +24,8 @@ def way_on(reason: str, request: AccessRequest) -> str:
 def _capabilities(request: AccessRequest) -> str:
     if request.act is Act.MODEL:
         return _model(request)
+    if request.act is Act.DELEGATION:
+        return _delegation(request)
     if len(request.taking) > LIMIT:
         return "no agent can do this in one act; split it, or leave out what is not needed."
     if request.act is Act.WORKSPACE:
@@ -42,6 +47,10 @@ def _room(request: AccessRequest) -> CapabilitySet:
 
 def _outside_grants(request: AccessRequest) -> str:
     taking = request.held | request.taking
+    if request.act is Act.DELEGATION:
+        return _delegation(request)
+    if request.share is not None and not request.taking <= request.share:
+        return "leave that to the agent that called this one, or have it hand out more."
     if request.act is Act.MODEL or len(taking) > LIMIT:
         return _capabilities(request)
     return f"{_capabilities(request)} Or start this agent with grants {show(taking)}."
@@ -84,6 +93,53 @@ def _budget(request: AccessRequest) -> str:
     )
 
 
+def _delegation(request: AccessRequest) -> str:
+    """The cheapest first: a type costs nobody a capability."""
+    found = list(flows(request))
+    ways = [_typed(flow) for flow in found]
+    for flow in found:
+        both = flow.carries | flow.meets
+        if not flow.third:
+            who = _agent(request) if flow.down else "this agent"
+            ways.append(f"start {who} with grants {show(both)}")
+    facts = request.delegation
+    if facts is not None and facts.grants is not None and request.grants is not None:
+        common = facts.grants & request.grants
+        if common:
+            ways.append(f"make {_agent(request)} attenuated, with grants {show(common)}")
+    if any(flow.down and Capability.FILES in flow.carries for flow in found):
+        ways.append(
+            f"let {_agent(request)} read the files itself, in a clean snapshot "
+            "(workspace mode 'snapshot'), where its own grants include files"
+        )
+    return "; or ".join(ways) + "." if ways else "leave it to another agent in its own domain."
+
+
+def _typed(flow: Flow) -> str:
+    side = "asks" if flow.down else "answers"
+    return f"give '{side}' a type, {_TYPE}: then bits are counted and no label crosses"
+
+
+def _agent(request: AccessRequest) -> str:
+    return "the sub-agent" if request.delegation is None else plain(request.delegation.agent)
+
+
+def _wider(request: AccessRequest) -> str:
+    return (
+        f"give {_agent(request)} no more than this agent has; or mediate it "
+        "('mode: mediated'), with a domain of its own and typed asks and answers."
+    )
+
+
+def _crossing(request: AccessRequest) -> str:
+    facts = request.delegation
+    left = "" if facts is None else f" ({facts.bits} bits wanted, {facts.bits_left} left)"
+    return (
+        f"use a narrower type{left}, or an attenuated agent, which stays in this domain; or the "
+        "operator raises 'crossings: {bits: ...}' in policy.yaml."
+    )
+
+
 def _approval(request: AccessRequest) -> str:
     name = plain(request.tool.name) if request.tool is not None else "this tool"
     return f"a person approves this very call of {name}, at the terminal that runs the agent."
@@ -100,6 +156,13 @@ _WAYS: dict[Reason, Callable[[AccessRequest], str]] = {
     Reason.CONNECT_REFUSED: lambda _: "send the request itself, not a CONNECT.",
     Reason.TUNNEL_WITHOUT_CODE: lambda _: "send single requests with http_fetch.",
     Reason.APPROVAL_REQUIRED: _approval,
+    Reason.DELEGATION_WIDER: _wider,
+    Reason.DELEGATION_THIRD: _delegation,
+    Reason.CROSSING_CAPACITY: _crossing,
+    Reason.TEAM_DEPTH: lambda _: "do it yourself, or let the agent above call it.",
+    Reason.TEAM_WIDTH: lambda _: "wait for a sub-agent to end, then call again.",
+    Reason.TEAM_TOTAL: lambda _: "do the rest yourself, with what the sub-agents found.",
+    Reason.BUDGET: lambda _: "ask for less, or do it yourself with what is left.",
     Reason.MALFORMED_FACTS: lambda _: "none for the agent; this is a fault of the gateway.",
     Reason.POLICY_ERROR: lambda _: "none for the agent; the gateway's log says what failed.",
 }

@@ -56,7 +56,7 @@ def test_a_tool_file_is_imported_in_a_sandbox_only(gate: Make, folder: Path) -> 
     marker = folder.parent / "imported"
     (folder.parent / "mine.py").write_text(MODULE.format(marker=marker))
     session = gate().open({"module": "mine.py"}, grants=["files"], files=True)
-    assert [tool.name for tool in session.session.tools] == ["count", "add"]
+    assert [tool.name for tool in session.session.tools] == ["add", "count"]
     assert session.ok("count", path="a.txt") == "2"
     assert session.ok("add", a=1, b=2) == "3"
     assert not session.call("add", a=1, b="x").ok
