@@ -2,15 +2,17 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from trilemma.errors import EngineMissing, SandboxError
 
 from .container import LABEL
 from .engine import Engine, Inspect
+from .fate import Fate, fate
 from .mounts import mounted_below, unmount
-from .runtime import alive, default_root, runtime_dirs
+from .runtime import default_root, runtime_dirs
 
 _INSTANCE = f"{LABEL}.instance"
 _QUIET_ROUNDS = 3
@@ -56,12 +58,15 @@ def remove_directory(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def sweep(root: Path | None = None, engine: Engine | None = None) -> int:
+def sweep(
+    root: Path | None = None, engine: Engine | None = None, *, gone: Collection[str] = ()
+) -> int:
     """Remove what instances without a living gateway left; how many things that was.
 
-    Without an engine there are no containers, but there may be directories.
+    ``gone`` are those that a person says have no gateway any more. Without an engine there are no
+    containers, but there may be directories.
     """
-    removed = _sweep_containers(engine)
+    removed = _sweep_engine(engine, gone)
     for path, instance in tuple(runtime_dirs(root or default_root())):
         if not instance.alive():
             remove_directory(path)
@@ -69,18 +74,39 @@ def sweep(root: Path | None = None, engine: Engine | None = None) -> int:
     return removed
 
 
-def _sweep_containers(engine: Engine | None) -> int:
-    try:
-        using = engine or Engine()
-    except EngineMissing:
-        return 0
-    try:
-        dead = {
-            name
-            for each in (*using.containers(_INSTANCE), *using.volumes(_INSTANCE))
-            if not alive(name := each["Labels"][_INSTANCE])
-        }
+def unjudged(engine: Engine | None = None) -> tuple[str, ...]:
+    """Instances of which something is in the engine and nobody here knows whether they run."""
+    with _using(engine) as using:
+        names = [] if using is None else _instances(using)
+    return tuple(name for name in names if fate(name) is Fate.UNKNOWN)
+
+
+def _sweep_engine(engine: Engine | None, gone: Collection[str]) -> int:
+    with _using(engine) as using:
+        if using is None:
+            return 0
+        names = _instances(using)
+        dead = [name for name in names if fate(name) is Fate.GONE or name in gone]
         return sum(remove_containers(using, name) for name in dead)
+
+
+def _instances(engine: Engine) -> list[str]:
+    found = (*engine.containers(_INSTANCE), *engine.volumes(_INSTANCE))
+    return sorted({str(each["Labels"][_INSTANCE]) for each in found})
+
+
+@contextmanager
+def _using(engine: Engine | None) -> Iterator[Engine | None]:
+    """The engine that was given, or this machine's where one answers."""
+    if engine is not None:
+        yield engine
+        return
+    try:
+        own = Engine()
+    except EngineMissing:
+        yield None
+        return
+    try:
+        yield own
     finally:
-        if engine is None:
-            using.close()
+        own.close()

@@ -17,13 +17,18 @@ _NAME = re.compile(
     r"([0-9a-f]{8})-([0-9a-f]{8})-([0-9]{1,12})-([0-9]{1,10})-([0-9]{1,20})-([0-9a-f]{4})"
 )
 
+_INITIAL = {"pid": 0xEFFFFFFC, "uts": 0xEFFFFFFE}
+"""Numbers of the namespaces that a system starts with: the kernel gives them everywhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One gateway process, named so that anybody can tell later whether it still runs."""
 
     machine: str
-    """Several machines may use one engine, and none of them can tell what runs on another."""
+    """Several machines may use one engine, and none of them can tell what runs on another. The same
+    digits mean the same machine, over a reboot as well where it can be told again; see ``fate.py``.
+    """
     boot: str
     """First eight digits of the kernel's boot id: a process id means nothing after a reboot."""
     namespace: int
@@ -52,16 +57,25 @@ class Instance:
         machine, boot, namespace, pid, started, token = match.groups()
         return cls(machine, boot, int(namespace), int(pid), int(started), token)
 
-    def alive(self) -> bool:
-        """False only where the process is certainly gone.
+    @property
+    def of_this_machine(self) -> bool:
+        """Whether it was started here, in this system or an earlier boot of it."""
+        return self.machine == _machine()
 
-        In another namespace, and on another machine, nobody can tell.
+    @property
+    def visible(self) -> bool:
+        """Whether its process could be seen from here."""
+        return (self.boot, self.namespace) == (_boot(), _namespace())
+
+    def alive(self) -> bool:
+        """False only where the process is certainly gone; it left something on this machine.
+
+        What lies on a machine's own disk, a ledger too, is used by one system at a time: whatever
+        used it before this one was started is gone. In another namespace nobody can tell.
         """
-        if self.machine != _machine():
-            return True
         if self.boot != _boot():
             return False
-        return self.namespace != _namespace() or _start_time(self.pid) == self.started
+        return not self.visible or _start_time(self.pid) == self.started
 
     def __str__(self) -> str:
         process = f"{self.namespace}-{self.pid}-{self.started}"
@@ -140,9 +154,12 @@ def live_instances(root: Path | None = None) -> tuple[str, ...]:
 
 
 def alive(instance: str) -> bool:
-    """Whether the gateway called ``instance`` still runs. A name nobody gave is not alive."""
+    """False only where the gateway of that name, which left something here, is certainly gone.
+
+    A name that another version gave cannot be judged. Without a name nobody runs.
+    """
     parsed = Instance.parse(instance)
-    return parsed is not None and parsed.alive()
+    return bool(instance) if parsed is None else parsed.alive()
 
 
 def _private_directory(path: Path) -> None:
@@ -160,20 +177,38 @@ def _private_directory(path: Path) -> None:
 
 @functools.cache
 def _machine() -> str:
-    """Eight digits that stay over a reboot; machines made from one image differ in their names."""
-    try:
-        number = Path("/etc/machine-id").read_bytes().strip()
-    except OSError:
-        number = b""
+    """Eight digits that stay over a reboot; machines made from one image differ in their names.
+
+    In a container neither its name nor the number in its image says on which machine it runs. There
+    the boot does, and what an earlier one left cannot be judged.
+    """
+    number = _machine_id() if _is_own_system() else b""
+    number = number or b"boot " + _boot_id()
     return hashlib.sha256(number + os.fsencode(os.uname().nodename)).hexdigest()[:8]
 
 
+def _machine_id() -> bytes:
+    try:
+        return Path("/etc/machine-id").read_bytes().strip()
+    except OSError:
+        return b""
+
+
+def _is_own_system() -> bool:
+    """Whether process numbers and the machine's name are the machine's own, not a container's."""
+    return all(_namespace(name) == number for name, number in _INITIAL.items())
+
+
 def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+    return _boot_id()[:8].decode()
 
 
-def _namespace() -> int:
-    return Path("/proc/self/ns/pid").stat().st_ino
+def _boot_id() -> bytes:
+    return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+
+
+def _namespace(name: str = "pid") -> int:
+    return Path(f"/proc/self/ns/{name}").stat().st_ino
 
 
 def _start_time(pid: int) -> int | None:

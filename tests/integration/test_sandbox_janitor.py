@@ -1,21 +1,25 @@
 """However a gateway ends, nothing of it stays: no container, no mount, no socket, no folder."""
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from trilemma.sandbox import leftovers
 from trilemma.sandbox.docker import DockerBackend
 from trilemma.sandbox.engine import Engine
+from trilemma.sandbox.fate import Fate, fate
 from trilemma.sandbox.janitor import Janitor
-from trilemma.sandbox.leftovers import sweep
+from trilemma.sandbox.leftovers import sweep, unjudged
 from trilemma.sandbox.mounts import mounted_below
-from trilemma.sandbox.runtime import RuntimeDir
+from trilemma.sandbox.runtime import Instance, RuntimeDir
 from trilemma.sandbox.spec import Egress, Exec, SandboxSpec
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
@@ -128,10 +132,48 @@ def test_the_sweep_spares_the_living(
 def test_a_stopped_container_of_a_dead_gateway_is_swept(
     engine: Engine, base_image: str, tmp_path: Path
 ) -> None:
-    labels = {"dev.trilemma.instance": "00000000-1-1-1-abcd"}
-    container = engine.create(
-        {"Image": base_image, "Cmd": ["x"], "Labels": labels}, "trilemma-left-behind"
-    )
+    container = left_by(engine, base_image, str(replace(Instance.current(), started=1)))
+    sweep(tmp_path, engine)
+    assert engine.inspect(container) is None
+
+
+def left_by(engine: Engine, image: str, instance: str) -> str:
+    """A container of the gateway of that name."""
+    labels = {"dev.trilemma.instance": instance}
+    config = {"Image": image, "Cmd": ["x"], "Labels": labels}
+    return engine.create(config, f"trilemma-test-{secrets.token_hex(6)}")
+
+
+OTHERS = {
+    "another version's": lambda: f"v9:{os.getpid()}",
+    "another machine's": lambda: str(replace(Instance.current(), machine="00000000")),
+    "another container's": lambda: str(replace(Instance.current(), namespace=1, pid=1)),
+}
+
+
+@pytest.mark.parametrize("whose", OTHERS)
+def test_what_cannot_be_judged_is_left_alone_and_named_until_a_person_says_that_it_is_gone(
+    whose: str, engine: Engine, base_image: str, tmp_path: Path
+) -> None:
+    name = OTHERS[whose]()
+    container = left_by(engine, base_image, name)
+    try:
+        sweep(tmp_path, engine)
+        assert engine.inspect(container) is not None
+        assert name in unjudged(engine)
+        sweep(tmp_path, engine, gone=[name])
+        assert engine.inspect(container) is None
+        assert name not in unjudged(engine)
+    finally:
+        engine.remove(container)
+
+
+def test_sabotage_where_a_name_that_cannot_be_read_counts_as_gone_it_is_removed(
+    engine: Engine, base_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = OTHERS["another version's"]()
+    container = left_by(engine, base_image, name)
+    monkeypatch.setattr(leftovers, "fate", lambda each: Fate.GONE if each == name else fate(each))
     sweep(tmp_path, engine)
     assert engine.inspect(container) is None
 

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from trilemma.gateway.ledger import instance
 from trilemma.gateway.ledger.events import Event, Kind, Use
 from trilemma.gateway.ledger.fold import Held
 from trilemma.gateway.ledger.store import Ledger
@@ -21,6 +20,7 @@ from trilemma.policy.capability import CapabilitySet, from_bits, to_bits
 from trilemma.policy.decision import Decision, Verdict
 from trilemma.policy.request import AccessRequest, Act
 from trilemma.policy.rule import violation
+from trilemma.sandbox.runtime import Instance
 
 DOMAINS = 12
 WRITERS = 3
@@ -39,7 +39,7 @@ def write(folder: Path, name: str, dice: random.Random) -> None:
         ledger.make_room()
     domain, layer = f"d{dice.randrange(DOMAINS)}", f"layer-{name}"
     event = partial(Event, domain=domain, session=name)
-    ledger.append(event(kind=Kind.SESSION_OPENED, body={"instance": instance.current()}))
+    ledger.append(event(kind=Kind.SESSION_OPENED, body={"instance": str(Instance.current())}))
     ledger.append_many(
         [
             event(kind=Kind.LAYER_CREATED, joins={layer: frozenset()}),

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from trilemma.gateway.ledger import instance
 from trilemma.gateway.ledger.events import Kind
 from trilemma.gateway.ledger.recovery import recover
 from trilemma.gateway.ledger.store import Ledger
 from trilemma.gateway.ledger.verify import verify
 from trilemma.policy.capability import from_bits
+from trilemma.sandbox.runtime import alive
 
 KILLS = 120
 SCRIPT = Path(__file__).with_name("crash_ledger.py")
@@ -63,13 +63,11 @@ def test_recovery_closes_every_dead_session_and_repeats_nothing(wreck: Path) -> 
     with Ledger.open(wreck / "ledger.db") as ledger:
         committed = {r.event.call for r in ledger.events(kind=Kind.CALL_COMMITTED)}
         unknown = {
-            r.event.call
-            for r in recover(ledger, instance.alive)
-            if r.event.kind is Kind.CALL_UNKNOWN
+            r.event.call for r in recover(ledger, alive) if r.event.kind is Kind.CALL_UNKNOWN
         }
         assert ran - committed <= unknown
         assert not unknown & committed
         assert ledger.open_sessions() == []
-        assert recover(ledger, instance.alive) == []
+        assert recover(ledger, alive) == []
         assert all(not ledger.held(f"d{n}").opened for n in range(12))
     assert verify(wreck / "ledger.db").unsettled == 0

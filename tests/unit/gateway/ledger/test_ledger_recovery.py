@@ -1,11 +1,7 @@
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from trilemma.gateway.ledger import instance
 from trilemma.gateway.ledger.events import Event, Kind, Use
 from trilemma.gateway.ledger.recovery import recover
 from trilemma.gateway.ledger.store import Ledger, Reservation
@@ -56,30 +52,3 @@ def test_two_that_recover_at_once_record_everything_once(ledger: Ledger, path: P
     closed = [r.event.session for r in ledger.events(kind=Kind.SESSION_CLOSED)]
     assert sorted(closed) == sorted(f"s{n}" for n in range(20))
     verify(path)
-
-
-def test_a_process_is_alive_until_it_is_gone() -> None:
-    code = "from trilemma.gateway.ledger import instance; print(instance.current(), flush=True)"
-    with subprocess.Popen(
-        [sys.executable, "-c", code + "; input()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        name = process.stdout.readline().strip()
-        assert instance.alive(name)
-        process.kill()
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert not instance.alive(name), "a zombie runs nothing"
-    assert not instance.alive(name)
-
-
-def test_the_same_pid_at_another_time_or_boot_is_another_gateway() -> None:
-    pid, start, boot, namespace = instance.current().split("-")
-    assert instance.alive(instance.current())
-    assert not instance.alive(f"{pid}-{int(start) + 1}-{boot}-{namespace}")
-    assert not instance.alive(f"{pid}-{start}-{'0' * 32}-{namespace}")
-    assert instance.alive(f"{pid}-0-{boot}-1"), "another pid namespace cannot be seen"
-    assert not instance.alive("")
-    assert not instance.alive("nonsense")
