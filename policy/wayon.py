@@ -132,11 +132,10 @@ def _wider(request: AccessRequest) -> str:
 
 
 def _crossing(request: AccessRequest) -> str:
-    facts = request.delegation
-    left = "" if facts is None else f" ({facts.bits} bits wanted, {facts.bits_left} left)"
+    # How much is left says what others did: nothing that a model should learn.
     return (
-        f"use a narrower type{left}, or an attenuated agent, which stays in this domain; or the "
-        "operator raises 'crossings: {bits: ...}' in policy.yaml."
+        f"call {_agent(request)} with narrower types, or an attenuated agent, which stays in this "
+        "domain; or the operator raises 'crossings: {bits: ...}' in policy.yaml."
     )
 
 

@@ -185,6 +185,7 @@ class Delegations:
                 call_model=child.call_model,
                 call_tool=route.tools(child),
                 seconds=child.purse.remaining().seconds,
+                context_tokens=child.spec.limits.context_tokens,
                 emit=emit,
             )
         )

@@ -53,13 +53,10 @@ class Desk:
         room = self._room(route, running, watcher)
 
         def build(held: Held) -> AccessRequest:
-            facts = replace(
-                route.facts(held),
-                depth=parent.depth + 1,
-                children=children,
-                total=total,
-                over=room.over,
-            )
+            facts = route.facts(held)
+            over = (*facts.over, *room.over)
+            depth = parent.depth + 1
+            facts = replace(facts, depth=depth, children=children, total=total, over=over)
             return request(
                 self.standing.actor,
                 held,

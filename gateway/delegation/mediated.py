@@ -7,6 +7,7 @@ from trilemma.errors import CrossingError, Denied, SpecError
 
 from ...inference.messages import ToolCall
 from ...policy.capability import ALL, NONE, CapabilitySet
+from ...policy.reasons import Reason
 from ...policy.request import DelegationFacts
 from ...subagents.calls import CallTool
 from ...subagents.crossing.answers import answer_bits, ask_bits
@@ -85,14 +86,17 @@ class MediatedRoute:
     def facts(self, held: Held) -> DelegationFacts:
         """What crosses, and how much of it."""
         asks, answers = self.spec.asks, self.spec.answers
+        bits = ask_bits(asks, self.choices) + answer_bits(answers)
+        left = self.crossings.left(Ends(self.parent.actor, "", self.parent.workspaces))
         return DelegationFacts(
             agent=self.spec.agent,
             mode=self.spec.mode,
             grants=self._grants,
             down=self._down(held.capabilities),
             free=asks.free or answers.free,
-            bits=ask_bits(asks, self.choices) + answer_bits(answers),
-            bits_left=self.crossings.left(Ends(self.parent.actor, "", self.parent.workspaces)),
+            bits=bits,
+            bits_left=left,
+            over=(str(Reason.CROSSING_CAPACITY),) if bits > left else (),
         )
 
     def details(self) -> tuple[str, ...]:

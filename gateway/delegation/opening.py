@@ -16,6 +16,7 @@ from ..narrowing import names
 from ..profiles import SandboxPlan
 from ..schemas import AgentSpec
 from ..session import LocalSession
+from ..specparts import RunLimitsSpec
 from ..teamspec import AttenuatedSpec
 from ..workspaces.shared import SessionWorkspace, SharedWorkspace
 from .lineage import Lineage
@@ -103,6 +104,11 @@ def _prefix(prefix: SharedPrefix, child: AttenuatedSpec) -> SharedPrefix:
     return replace(prefix, tools=[*kept, *own])
 
 
+def _limits(child: AttenuatedSpec, parent: AgentSpec) -> RunLimitsSpec:
+    own = {} if child.limits is None else child.limits.model_dump()
+    return parent.limits.model_copy(update=own)
+
+
 def _as_agent(child: AttenuatedSpec, parent: AgentSpec) -> AgentSpec:
     """What it is, as an agent: what it does not say is its parent's."""
     changes = {
@@ -111,6 +117,6 @@ def _as_agent(child: AttenuatedSpec, parent: AgentSpec) -> AgentSpec:
         "agents": child.agents,
         "model": child.model or parent.model,
         "grants": parent.grants if child.grants is None else child.grants,
-        "limits": child.limits or parent.limits,
+        "limits": _limits(child, parent),
     }
     return parent.model_copy(update=changes)
