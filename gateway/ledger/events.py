@@ -34,6 +34,10 @@ class Kind(StrEnum):
     WORKSPACE_DENIED = "workspace.denied"
     WORKSPACE_SNAPSHOT = "workspace.snapshot"
     """A copy of a workspace, or of a layer over it, becomes known, with at least their labels."""
+    WORKSPACE_LABELLED = "workspace.labelled"
+    """A person adds to the label of a workspace or a layer."""
+    WORKSPACE_DECLASSIFIED = "workspace.declassified"
+    """A person takes something out of a label, for files that are named by their hashes."""
     LAYER_CREATED = "layer.created"
     LAYER_OPENED = "layer.opened"
     LAYER_CLOSED = "layer.closed"
@@ -82,7 +86,8 @@ class Use(StrEnum):
 class Event:
     """One fact to record. Empty strings mean: does not apply.
 
-    ``joins``, ``opens`` and ``closes`` name workspaces and layers alike, by their identity.
+    ``joins``, ``opens``, ``closes`` and ``drops`` name workspaces and layers alike, by their
+    identity.
     The first event that joins into an identity makes it known to the ledger, even where it
     joins the empty set (a folder of its owner's own work).
     """
@@ -104,6 +109,8 @@ class Event:
     """What the session has open from here on."""
     closes: frozenset[str] = frozenset()
     """What the session has no longer open."""
+    drops: Mapping[str, CapabilitySet] = field(default_factory=dict)
+    """What is taken out of a label: only by a person's declassification."""
     account: str = ""
     charge: int = 0
     """What is used up of the domain's ``account``, such as bytes that leave. Accounts in

@@ -92,5 +92,8 @@ def join(state: WorkspaceState | None, rows: Iterable[JoinRow]) -> WorkspaceStat
     if not rows:
         return state
     before = state or WorkspaceState()
-    label = before.label.union(*(from_bits(row.bits) for row in rows))
+    label = before.label
+    for row in rows:
+        bits = from_bits(row.bits)
+        label = label - bits if row.touch == Touch.DROP else label | bits
     return WorkspaceState(label, touch(before.opened, rows))

@@ -32,6 +32,8 @@ class Touch(IntEnum):
     READ = 1
     WRITE = 2
     CLOSE = 3
+    DROP = 4
+    """The bits leave the label."""
 
 
 _TOUCH_OF = {Use.READ: Touch.READ, Use.WRITE: Touch.WRITE}
@@ -90,7 +92,7 @@ def event_row(event: Event, seq: int, at: str) -> EventRow:
 
 def join_rows(event: Event, seq: int) -> list[JoinRow]:
     """The event's rows in ``joins``, sorted by workspace."""
-    names = sorted({*event.joins, *event.opens, *event.closes})
+    names = sorted({*event.joins, *event.opens, *event.closes, *event.drops})
     return [_join_row(event, name, seq) for name in names]
 
 
@@ -123,9 +125,14 @@ def _event(row: EventRow, joins: list[JoinRow]) -> Event:
         workspace=row.workspace,
         what=row.what,
         takes=from_bits(row.takes),
-        joins={j.workspace: from_bits(j.bits) for j in joins if j.bits or j.touch == Touch.JOIN},
+        joins={
+            j.workspace: from_bits(j.bits)
+            for j in joins
+            if j.touch == Touch.JOIN or (j.bits and j.touch != Touch.DROP)
+        },
         opens={j.workspace: _USE_OF[Touch(j.touch)] for j in joins if Touch(j.touch) in _USE_OF},
         closes=frozenset(j.workspace for j in joins if j.touch == Touch.CLOSE),
+        drops={j.workspace: from_bits(j.bits) for j in joins if j.touch == Touch.DROP},
         account=row.account,
         charge=row.charge,
         body=json.loads(row.body),
@@ -133,6 +140,9 @@ def _event(row: EventRow, joins: list[JoinRow]) -> Event:
 
 
 def _join_row(event: Event, name: str, seq: int) -> JoinRow:
+    if name in event.drops:
+        bits = to_bits(event.drops[name])
+        return JoinRow(seq, name, event.domain, event.session, bits, int(Touch.DROP))
     bits = to_bits(event.joins.get(name, frozenset()))
     touch = Touch.CLOSE if name in event.closes else Touch.JOIN
     if name in event.opens:

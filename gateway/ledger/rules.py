@@ -4,6 +4,7 @@
 * A label is never less than what really happened: opening for writing joins what the domain
   holds, and so does whatever the domain takes while it has something open for writing.
 * Opening joins the label into the domain. A copy has at least the label of what was copied.
+* Nothing leaves a label but by a person's declassification, which names the files.
 * While one domain has a workspace open for writing, no other has it open at all.
 * A call is reserved once, and settled at most once, after it was reserved.
 * What crosses between domains is charged for ever, and never beyond the limit of that day.
@@ -18,6 +19,7 @@ from trilemma.errors import LedgerError, WorkspaceError
 from ...policy.capability import NONE, CapabilitySet, show
 from ...policy.rule import violation
 from .accounts import is_lasting
+from .declassified import check_declassified
 from .events import RESERVES, SETTLES, Event, Kind, Use
 from .fold import Held, WorkspaceState
 
@@ -81,6 +83,8 @@ def check(event: Event, facts: Facts) -> None:
         _check_call(event, facts)
     if event.kind is Kind.WORKSPACE_SNAPSHOT:
         _check_snapshot(event, facts)
+    if event.drops or event.kind is Kind.WORKSPACE_DECLASSIFIED:
+        check_declassified(event, facts.workspace)
     if event.session:
         _check_session(event, facts)
     if event.charge and (event.charge < 0 or not event.account or not event.domain):

@@ -173,6 +173,12 @@ class Ledger:
         with self._handle.reading() as view:
             return view.workspace(name)
 
+    def touching(self, name: str) -> list[Recorded]:
+        """Every event that touches a workspace or layer, oldest first."""
+        with self._handle.reading() as view:
+            found = [view.event(seq) for seq in view.touching(name)]
+        return [event for event in found if event is not None]
+
     def label(self, workspace: str) -> CapabilitySet | None:
         """The label of a workspace or layer; None where this ledger does not know it."""
         state = self.workspace(workspace)

@@ -70,6 +70,11 @@ class View:
             self._cache.workspaces[name] = (self.head.seq, state)
         return state
 
+    def touching(self, name: str, after: int = 0) -> list[int]:
+        """The positions of all events that touch a workspace or layer."""
+        span: dict[str, str | int] = {"workspace": name, "after": after, "upto": self.head.seq}
+        return [row[0] for row in self._all(sql.JOINS_INTO, span)]
+
     def spent(self, account: str) -> int:
         """What was ever charged to an account that outlasts domains."""
         after, spent = self._cache.spent.get(account, (0, 0))

@@ -62,7 +62,8 @@ class OpenWorkspace:
         self._ledger = ledger
         self._maker = views
         self._folder = folder
-        self._opening = opening
+        self.opening = opening
+        """What was asked for."""
         self._shown = Shown(str(folder.path), self._made)
         self._watch: DiskWatch | PackWatch | None = None
         self._lock = threading.Lock()
@@ -135,9 +136,9 @@ class OpenWorkspace:
         names = {self.workspace} if self.layer is None else {self.workspace, self.layer.id}
         event = Event(
             kind=Kind.WORKSPACE_CLOSED,
-            principal=self._opening.principal,
-            domain=self._opening.domain,
-            session=self._opening.session,
+            principal=self.opening.principal,
+            domain=self.opening.domain,
+            session=self.opening.session,
             workspace=self.workspace,
             what=f"workspace {self.workspace}",
             closes=frozenset(names),
@@ -146,3 +147,10 @@ class OpenWorkspace:
         if self._folder.path.exists():
             mark = Mark.of(self.workspace, self._ledger.ledger_id, recorded.head)
             write_mark(self._folder, mark)
+
+    def reopened(self, folder: Folder) -> None:
+        """It was closed, and is recorded as open once more: it is shown anew."""
+        with self._lock:
+            self._folder = folder
+            self._shown = Shown(str(folder.path), self._made)
+            self._watch = None

@@ -100,34 +100,32 @@ class Workspaces:
             undeclared=undeclared,
         )
 
+    def reopen(self, closed: OpenWorkspace, decide: Decide) -> None:
+        """Open again, for the same session, what it had closed; that is decided anew.
+
+        Raises:
+            Denied: the domain cannot absorb what the label has become.
+            WorkspaceError: another domain has it now, the folder is another, or the layer is gone.
+            LedgerError: it cannot be recorded.
+        """
+        opening, layer = closed.opening, closed.layer
+        folder = Folder.at(opening.path)
+        refuse_root(folder.path, self._own)
+        identity, _ = self._identity(folder, opening)
+        if identity.workspace != closed.workspace:
+            raise WorkspaceError(f"the folder {str(folder.path)!r} is not the one that it was")
+        if layer is not None:
+            layer = self._known_layer(layer.id, closed.workspace)
+        names = (closed.workspace,) if layer is None else (closed.workspace, layer.id)
+        opened = partial(records.opened, folder, closed.workspace, layer, opening)
+        self._reserve(closed.workspace, names, folder, opening, decide, opened)
+        closed.reopened(folder)
+
     def close(self) -> None:
         """Take back every view that is left. The sandboxes are gone by then."""
         self._views.close()
         if self._snapshots is not None:
             self._snapshots.close()
-
-    def declare(self, path: Path, origin: Origin, principal: str) -> str:
-        """A person says who wrote a folder, whatever its mark says. Gives its new identity.
-
-        This is how a folder gets rid of a label: a person's act, recorded under their name.
-
-        Raises:
-            WorkspaceError: the folder cannot be a workspace, or somebody has it open.
-        """
-        folder = Folder.at(path)
-        refuse_root(folder.path, self._own)
-        before = identify(folder, self._places(), self._vouches).workspace
-        event = records.created(folder, origin, principal, declared=True, replaces=before)
-
-        def unless_open(view: LedgerView) -> list[Event]:
-            # Under the ledger's lock: who opens it meanwhile would have it by its old identity.
-            state = view.workspace(before) if before else None
-            if state is not None and state.opened:
-                raise WorkspaceError(f"workspace {str(path)!r} is in use; end its sessions first")
-            return [event]
-
-        self._mark(folder, event.workspace, self._ledger.transact(unless_open)[0].head)
-        return event.workspace
 
     def _identity(self, folder: Folder, opening: Opening) -> tuple[Identity, bool]:
         """Which workspace the folder is, and whether it has become one just now."""

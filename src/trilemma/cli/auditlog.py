@@ -66,6 +66,8 @@ def event_line(found: Recorded) -> str:
     for name, label in sorted(event.joins.items()):
         if label:
             parts.append(f"{line(name)} carries {show(label)}")
+    for name, label in sorted(event.drops.items()):
+        parts.append(f"{line(name)} carries {show(label)} no more")
     decision = event.body.get("decision") or {}
     reasons = decision.get("reasons") or event.body.get("reasons") or ()
     if reasons:
@@ -85,10 +87,11 @@ def event_object(found: Recorded) -> dict[str, Any]:
         "kind": str(event.kind),
         "takes": [str(capability) for capability in ordered(event.takes)],
         "joins": {name: [str(c) for c in ordered(label)] for name, label in event.joins.items()},
+        "drops": {name: [str(c) for c in ordered(label)] for name, label in event.drops.items()},
         "opens": {name: str(use) for name, use in event.opens.items()},
         "closes": sorted(event.closes),
         "body": dict(event.body),
     }
 
 
-_SETS = frozenset({"takes", "joins", "opens", "closes", "body", "kind"})
+_SETS = frozenset({"takes", "joins", "opens", "closes", "drops", "body", "kind"})

@@ -1,16 +1,14 @@
 """A person says who wrote a folder."""
 
-import tempfile
 from pathlib import Path
 
 from trilemma.gateway.ledger.store import Ledger
 from trilemma.gateway.principal import current_principal
 from trilemma.gateway.settings import Settings
 from trilemma.gateway.workspaces.changes import printable
+from trilemma.gateway.workspaces.labelling import Labelling
 from trilemma.gateway.workspaces.opening import Origin
-from trilemma.gateway.workspaces.registry import Workspaces
 from trilemma.policy.capability import show
-from trilemma.sandbox.views import ViewMaker
 
 
 def declare(folder: Path, origin: str) -> None:
@@ -22,18 +20,10 @@ def declare(folder: Path, origin: str) -> None:
     settings = Settings.from_environment()
     own = (settings.state, settings.config, settings.runtime)
     chosen = Origin(origin)
-    # Nothing is mounted for this, but the registry wants to know where it could be.
-    with (
-        tempfile.TemporaryDirectory(prefix="trilemma-") as scratch,
-        Ledger.open(
-            settings.ledger, durability=settings.durability, anchor=settings.anchor
-        ) as ledger,
-    ):
-        views = ViewMaker(Path(scratch))
-        try:
-            registry = Workspaces(ledger, settings.layers, views, own=own)
-            name = registry.declare(folder, chosen, current_principal())
-        finally:
-            views.close()
+    with Ledger.open(
+        settings.ledger, durability=settings.durability, anchor=settings.anchor
+    ) as ledger:
+        acts = Labelling(ledger, settings.layers, own)
+        name = acts.declare(folder, chosen, current_principal())
     where = printable(str(folder.resolve()))
     print(f"{where} is workspace {name} from now on; its label is {show(chosen.label)}")

@@ -12,6 +12,9 @@ app = typer.Typer(
 _LayerName = Annotated[
     str, typer.Argument(metavar="LAYER", help="A layer's id, or the path of a folder with one.")
 ]
+_Named = Annotated[
+    str, typer.Argument(metavar="PATH|LAYER", help="A folder, or the id of a layer.")
+]
 _Only = Annotated[
     list[str] | None,
     typer.Option("--only", metavar="GLOB", help="These paths only; may be repeated."),
@@ -67,6 +70,37 @@ def discard(
 
     with Shelf.opened() as shelf:
         shelf.discard(layer, yes=yes)
+
+
+@app.command()
+def label(
+    name: _Named,
+    add: Annotated[
+        list[str] | None,
+        typer.Option("--add", metavar="CAPABILITY", help="Join it in; may be repeated."),
+    ] = None,
+) -> None:
+    """Show what a folder or a layer carries, and the events that made it so."""
+    from trilemma.cli.labels import label as act
+
+    act(name, add or [])
+
+
+@app.command()
+def declassify(
+    name: _Named,
+    remove: Annotated[
+        list[str],
+        typer.Option("--remove", metavar="CAPABILITY", help="Take it out; may be repeated."),
+    ],
+    yes: Annotated[
+        str, typer.Option("--yes", metavar="HASH", help="The hash of what you saw, not asked.")
+    ] = "",
+) -> None:
+    """Answer, by name, for files: their label loses something. Every file is recorded."""
+    from trilemma.cli.labels import declassify as act
+
+    act(name, remove, yes)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """The commands that run no agent."""
 
+import hashlib
 import json
 import sqlite3
 import subprocess
@@ -52,6 +53,38 @@ def test_declaring_a_folder_is_recorded(alone: Cli, folder: Path) -> None:
     shown = json.loads(alone("audit", "show", "--kind", "workspace", "--json").out)
     assert shown["body"]["declared"] is True
     assert shown["principal"]
+
+
+def test_a_label_is_shown_added_to_and_lessened_by_a_person(alone: Cli, folder: Path) -> None:
+    alone("workspace", "declare", str(folder), "--origin", "strangers")
+    (folder / "mail.txt").write_text("hello")
+    shown = alone("workspace", "label", str(folder), "--add", "code").out
+    assert "label {internet, code}" in shown
+    assert "+ {internet}  event 2" in shown
+    asked = alone("workspace", "declassify", str(folder), "--remove", "internet")
+    assert asked.status == 2
+    assert f"sha256:{hashlib.sha256(b'hello').hexdigest()}  mail.txt" in asked.out
+    confirm = ("workspace", "declassify", str(folder), "--remove", "internet", "--yes")
+    seen = asked.line.split("--yes ")[1].strip()
+    (folder / "mail.txt").write_text("other")
+    assert "nothing was declassified" in alone(*confirm, seen).line
+    (folder / "mail.txt").write_text("hello")
+    assert alone(*confirm, seen).status == 0
+    assert "label {code}" in alone("workspace", "label", str(folder)).out
+    assert "not in it" in alone(*confirm, seen).line
+    recorded = alone("audit", "show", "--kind", "workspace.declassified", "--json").out
+    assert list(json.loads(recorded)["drops"].values()) == [["internet"]]
+    assert "carries {internet} no more" in alone("audit", "show").out
+    assert alone("audit", "verify").status == 0
+
+
+def test_a_terminal_is_asked_before_a_label_loses_anything(alone: Cli, folder: Path) -> None:
+    alone("workspace", "declare", str(folder), "--origin", "strangers")
+    screen = alone.terminal("workspace", "declassify", str(folder), "--remove", "internet")
+    screen.await_text("Do you answer for")
+    screen.type("n\n")
+    assert screen.end() != 0
+    assert "label {internet}" in alone("workspace", "label", str(folder)).out
 
 
 def test_a_changed_event_is_found_and_named(alone: Cli, folder: Path) -> None:

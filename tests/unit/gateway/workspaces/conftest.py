@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from trilemma.gateway.ledger.store import Ledger
+from trilemma.gateway.workspaces.labelling import Labelling
 from trilemma.gateway.workspaces.opening import Opening
 from trilemma.gateway.workspaces.registry import Decide, Workspaces
 from trilemma.policy.bundle import Bundle
@@ -35,6 +36,11 @@ def workspaces(ledger: Ledger, tmp_path: Path) -> Iterator[Workspaces]:
     views = ViewMaker(tmp_path / "run")
     yield Workspaces(ledger, tmp_path / "state/layers", views, own=[tmp_path / "state"])
     views.close()
+
+
+@pytest.fixture
+def labelling(ledger: Ledger, tmp_path: Path) -> Labelling:
+    return Labelling(ledger, tmp_path / "state/layers", own=[tmp_path / "state"])
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from trilemma.errors import Denied, WorkspaceError
 from trilemma.gateway.ledger.store import Ledger
+from trilemma.gateway.workspaces.labelling import Labelling
 from trilemma.gateway.workspaces.mark import ATTRIBUTE, FILE, Mark, read_mark, write_mark
 from trilemma.gateway.workspaces.opening import Mode, Opening, Origin
 from trilemma.gateway.workspaces.registry import Decide, Workspaces
@@ -172,7 +173,9 @@ def test_folder_of_a_deleted_ledger_counts_as_all_three(
         others = Workspaces(second, tmp_path / "second/layers", views)
         with pytest.raises(Denied, match=r"another ledger wrote it"):
             others.open(opening(folder), decide)
-        workspace = others.declare(folder, Origin.STRANGERS, "somebody")
+        workspace = Labelling(second, tmp_path / "second/layers").declare(
+            folder, Origin.STRANGERS, "somebody"
+        )
         assert second.label(workspace) == parse(["internet"])
         others.open(opening(folder, "files internet"), decide)
 
@@ -317,10 +320,15 @@ def test_folder_that_is_being_opened_by_many_gets_one_identity(
 
 
 def test_person_declares_a_folder_clean_again(
-    workspaces: Workspaces, ledger: Ledger, folder: Path, opening: Open, decide: Decide
+    workspaces: Workspaces,
+    labelling: Labelling,
+    ledger: Ledger,
+    folder: Path,
+    opening: Open,
+    decide: Decide,
 ) -> None:
     before = write_with_code(workspaces, folder, opening, decide)
-    after = workspaces.declare(folder, Origin.OWN, "somebody")
+    after = labelling.declare(folder, Origin.OWN, "somebody")
     assert after != before
     workspaces.open(opening(folder, "files internet"), decide)
     declared = [e.event for e in ledger.events(workspace=after)]
@@ -329,11 +337,11 @@ def test_person_declares_a_folder_clean_again(
 
 
 def test_folder_in_use_is_not_declared_anew(
-    workspaces: Workspaces, folder: Path, opening: Open, decide: Decide
+    workspaces: Workspaces, labelling: Labelling, folder: Path, opening: Open, decide: Decide
 ) -> None:
     workspaces.open(opening(folder), decide)
     with pytest.raises(WorkspaceError, match=r"in use"):
-        workspaces.declare(folder, Origin.OWN, "somebody")
+        labelling.declare(folder, Origin.OWN, "somebody")
 
 
 @pytest.mark.parametrize("path", ["missing", "work/notes.txt"])

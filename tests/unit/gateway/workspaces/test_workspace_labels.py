@@ -7,6 +7,7 @@ import pytest
 from trilemma.errors import Denied, LedgerError, WorkspaceError
 from trilemma.gateway.ledger.events import Event, Kind
 from trilemma.gateway.ledger.store import Ledger
+from trilemma.gateway.workspaces.labelling import Labelling
 from trilemma.gateway.workspaces.opening import Mode, Opening, Origin
 from trilemma.gateway.workspaces.registry import Decide, Workspaces
 from trilemma.policy.capability import NONE, CapabilitySet, parse
@@ -204,6 +205,7 @@ def test_sabotage_a_policy_that_allows_everything_still_takes_the_label(
 
 def test_folder_that_is_opened_while_it_is_declared_keeps_its_identity(
     workspaces: Workspaces,
+    labelling: Labelling,
     ledger: Ledger,
     folder: Path,
     opening: Open,
@@ -221,6 +223,6 @@ def test_folder_that_is_opened_while_it_is_declared_keeps_its_identity(
 
     monkeypatch.setattr(ledger, "transact", open_just_before)
     with pytest.raises(WorkspaceError, match=r"in use"):
-        workspaces.declare(folder, Origin.OWN, "somebody")
+        labelling.declare(folder, Origin.OWN, "somebody")
     with pytest.raises(Denied):
         workspaces.open(opening(folder, "files internet", mode=Mode.DIRECT), decide)
