@@ -6,7 +6,6 @@ upper folder was written by an agent, so nothing in it is followed.
 
 import os
 from contextlib import ExitStack
-from pathlib import PurePosixPath
 
 from ...sandbox.beneath import directory, open_beneath
 from ...sandbox.carried.record import Record
@@ -16,10 +15,11 @@ from ...sandbox.maymount import refuse_half_read
 from .attention import runs_by_itself
 from .changes import Change, Changes, Entry, Kind, Refused, printable
 from .layers import Layer
+from .leading import leads_out
 from .look import SpecialFile, look
-from .mark import FILE as MARK_FILE
+from .mark import passes_for_mark
 
-_MARK = "it is the workspace's identity mark"
+_MARK = "it is the workspace's identity mark, or passes for it"
 
 
 def diff(layer: Layer, folder: Folder) -> Changes:
@@ -84,7 +84,7 @@ class _Reader:
             self._refuse(path, why)
 
     def _deleted(self, path: str) -> None:
-        if path == MARK_FILE:
+        if passes_for_mark(path, self._base):
             self._refuse(path, _MARK)
             return
         try:
@@ -97,7 +97,7 @@ class _Reader:
     def _entry(self, upper: int, path: str, found: os.stat_result) -> bool:
         """Note one entry of the upper folder; True for a directory that is to be entered."""
         self._seen.add(path)
-        if path == MARK_FILE:
+        if passes_for_mark(path, self._base):
             self._refuse(path, _MARK)
             return False
         try:
@@ -114,7 +114,7 @@ class _Reader:
             return False
         if new is None:
             return False
-        if new.kind is Kind.LINK and _leaves(path, new.target):
+        if new.kind is Kind.LINK and leads_out(path, new.target, (self._base, upper)):
             self._refuse(path, f"it links out of the folder, to {printable(new.target)!r}")
             return False
         if old is not None and old.kind is Kind.DIRECTORY and new.kind is not Kind.DIRECTORY:
@@ -183,16 +183,3 @@ class _Reader:
 
     def _refuse(self, path: str, why: str) -> None:
         self.refused.append(Refused(path, why))
-
-
-def _leaves(path: str, target: str) -> bool:
-    """Whether a link at ``path`` may lead out of the folder.
-
-    Going up is told by the text alone only at its beginning: behind another link it leads
-    anywhere.
-    """
-    parts = PurePosixPath(target).parts
-    ups = parts.count("..")
-    if target.startswith("/") or ups > len(PurePosixPath(path).parts) - 1:
-        return True
-    return parts[:ups] != ("..",) * ups

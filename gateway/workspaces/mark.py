@@ -8,6 +8,7 @@ and proves nothing by itself: all that stands in it is looked up in the ledger.
 import errno
 import json
 import os
+import unicodedata
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -39,6 +40,26 @@ class Mark:
 
 UNREADABLE = Mark("", "", 0, "")
 """There is a mark, and it says nothing that could be looked up."""
+
+
+def passes_for_mark(path: str, folder: int) -> bool:
+    """Whether a folder might take this entry of it for its mark.
+
+    There are folders that do not tell letters' case, drop characters that nobody sees, end names
+    before a dot or a space, or know a file by a short name as well.
+    """
+    if "/" in path:
+        return False
+    plain = unicodedata.normalize("NFKD", path).casefold().encode("ascii", "ignore").decode()
+    return plain.rstrip(". ") == FILE or _is_same(folder, path)
+
+
+def _is_same(folder: int, name: str) -> bool:
+    try:
+        mark = os.lstat(FILE, dir_fd=folder)
+        return os.path.samestat(mark, os.lstat(name, dir_fd=folder))
+    except OSError:
+        return False
 
 
 def read_mark(folder: Folder) -> Mark | None:

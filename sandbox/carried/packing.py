@@ -136,15 +136,16 @@ class Packing:
 
     def _lost(self, now: dict[str, Node]) -> Iterator[tuple[str, str]]:
         """What cannot be brought back, and why."""
-        room = self._carrier.size
         for path, node in now.items():
-            room -= node.size
             if node.kind in _LOST:
                 yield path, _LOST[node.kind]
-            elif room < 0 < node.size:
-                # Only holes make files larger than the memory that they lie in.
+        # Only holes make files larger than the memory that they lie in. The largest are left out,
+        # and not the last: else one with holes would take the place of those with content.
+        room = self._carrier.size
+        for path, node in sorted(now.items(), key=lambda entry: entry[1].size):
+            room -= node.size
+            if room < 0:
                 yield path, "the files are larger than the workspace; holes in them count"
-                room += node.size
 
     def _write(self, upper: Upper, now: dict[str, Node]) -> set[str]:
         """Put in what is new or different, folders first; files that were gone are given back."""

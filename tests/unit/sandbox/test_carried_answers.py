@@ -200,6 +200,14 @@ def test_files_larger_than_where_they_lie_are_left_out_and_said(
     assert "holes in them count" in why
 
 
+def test_a_file_with_holes_takes_nobody_s_place_whatever_it_is_called(
+    lie: Callable[..., Path], tmp_path: Path
+) -> None:
+    upper = lie([row("a", size=998), row("b"), row("c")])
+    assert sorted(os.listdir(upper)) == ["b", "c"]
+    assert list(Record.load(tmp_path / "layer-1").lost) == ["a"]
+
+
 def test_names_are_taken_as_long_as_there_is_room() -> None:
     rows = [row(f"{number:06}" + "x" * 240, "link", target="y" * 4000) for number in range(9000)]
     with pytest.raises(SandboxError, match="too long to carry"):

@@ -184,14 +184,57 @@ def without_mark(desk: Desk) -> dict[str, str]:
 
 
 def test_the_identity_mark_is_never_deleted(desk: Desk) -> None:
-    assert without_mark(desk) == {MARK_FILE: "it is the workspace's identity mark"}
+    assert without_mark(desk) == {
+        MARK_FILE: "it is the workspace's identity mark, or passes for it"
+    }
 
 
 def test_sabotage_a_mark_that_is_a_file_like_others_is_deleted(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diffs, "MARK_FILE", "another")
+    monkeypatch.setattr(diffs, "passes_for_mark", lambda path, folder: False)
     assert without_mark(desk) == {MARK_FILE: "delete"}
+
+
+LOOKALIKES = [
+    ".TRILEMMA-Workspace",
+    ".trilemma-wor\u212aspace",
+    ".trilemma-workspace.",
+    ".trilemma\u200d-workspace\ufe0f",
+    "\uff0etrilemma-workspace",
+    "TRILEM~1",
+]
+"""What some folder takes for the mark: letters' case, the sign for Kelvin, what nobody sees, wide
+signs, and the short name that a folder made up."""
+
+
+def with_lookalike(desk: Desk, name: str) -> dict[str, str]:
+    (desk.folder / MARK_FILE).write_text("{}")
+    if "~" in name:
+        os.link(desk.folder / MARK_FILE, desk.folder / name)
+    packing, volume = desk.session()
+    (volume / name).unlink(missing_ok=True)
+    (volume / name).write_text('{"workspace": "another"}')
+    packing.pack()
+    return desk.told()
+
+
+@pytest.mark.parametrize("name", LOOKALIKES)
+def test_what_a_folder_might_take_for_the_mark_is_never_applied(desk: Desk, name: str) -> None:
+    assert "passes for it" in with_lookalike(desk, name)[name]
+
+
+@pytest.mark.parametrize("name", LOOKALIKES)
+def test_sabotage_by_its_letters_alone_it_is_a_file_like_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(diffs, "passes_for_mark", lambda path, folder: path == MARK_FILE)
+    assert with_lookalike(desk, name)[name] in ("add", "modify")
+
+
+@pytest.mark.parametrize("name", ["sub/.trilemma-workspace", ".trilemma-workspaces", "workspace"])
+def test_other_names_are_applied(desk: Desk, name: str) -> None:
+    assert with_lookalike(desk, name) == {name: "add"}
 
 
 @pytest.mark.parametrize("name", ["\x01", "\u4e16"])
