@@ -227,7 +227,12 @@ class Gateway(Protocol):
         ...
 
     async def resume(
-        self, run: str, *, spec: AgentSpec | None = None, approve: Approve | None = None
+        self,
+        run: str,
+        *,
+        spec: AgentSpec | None = None,
+        approve: Approve | None = None,
+        on_event: OnEvent | None = None,
     ) -> Session:
         """Go on with a run where it was left, in its domain and with its layer, as a new session.
 

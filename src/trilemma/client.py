@@ -54,6 +54,7 @@ class Client:
             new_domain=new_domain,
             layer=layer,
             approve=approve,
+            on_event=on_event,
             lasting=True,
         )
         return await _to_the_end(Team(session, on_event), asked.text)
@@ -77,10 +78,10 @@ class Client:
             LedgerTampered: what was kept of it is not what the ledger vouches for.
             Denied, WorkspaceError, SandboxError, LedgerError: it cannot go on now.
         """
-        session = await self.gateway.resume(run, spec=spec, approve=approve)
+        watch = on_event or _nobody_watches
+        session = await self.gateway.resume(run, spec=spec, approve=approve, on_event=watch)
         assert session.progress is not None
-        team = Team(session, on_event or (lambda event: None))
-        return await _to_the_end(team, session.progress)
+        return await _to_the_end(Team(session, watch), session.progress)
 
     @asynccontextmanager
     async def team(
@@ -94,8 +95,11 @@ class Client:
     ) -> AsyncIterator[Team]:
         """An open session of an agent, to give it and its sub-agents work until it is left."""
         refuse_placeholders(spec.instructions, "the agent's instructions")
-        session = await self.gateway.open(spec, new_domain=new_domain, layer=layer, approve=approve)
-        team = Team(session, on_event or (lambda event: None))
+        watch = on_event or _nobody_watches
+        session = await self.gateway.open(
+            spec, new_domain=new_domain, layer=layer, approve=approve, on_event=watch
+        )
+        team = Team(session, watch)
         try:
             team.on_event(opened(session))
             yield team
@@ -114,6 +118,10 @@ async def _to_the_end(team: Team, task: str | Progress) -> Result:
         return await team.work(task)
     finally:
         await team.close()
+
+
+def _nobody_watches(event: Event) -> None:
+    pass
 
 
 _lock = threading.Lock()
