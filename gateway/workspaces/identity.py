@@ -6,6 +6,7 @@ from pathlib import Path
 
 from trilemma.errors import WorkspaceError
 
+from ...sandbox.aliases import aliases
 from ...sandbox.folder import Folder
 from .mark import Mark, read_mark
 from .nested import nested_workspace
@@ -45,7 +46,7 @@ def identify(folder: Folder, places: Places, vouches: Vouches) -> Identity:
     _refuse_overlap(folder.path, found.workspace, places)
     if inner := nested_workspace(folder, places):
         raise _overlap(folder.path, inner)
-    return found if found.workspace else _of_parents(folder.path, found, places, vouches)
+    return found if found.workspace else _of_surroundings(folder.path, found, places, vouches)
 
 
 def _of_mark(mark: Mark, place: Place, places: Places, vouches: Vouches) -> Identity:
@@ -69,6 +70,15 @@ def _of_mark(mark: Mark, place: Place, places: Places, vouches: Vouches) -> Iden
 def _of_place(place: Place, places: Places) -> Identity:
     seen = places.of_folder(place) or places.of_path(place.path)
     return NEW if seen is None else Identity(seen, known=True)
+
+
+def _of_surroundings(path: Path, found: Identity, places: Places, vouches: Vouches) -> Identity:
+    """What a folder lies in that is no workspace yet: here, and where else it is mounted."""
+    found = _of_parents(path, found, places, vouches)
+    for other in aliases(path):
+        _refuse_overlap(other, None, places)
+        found = _of_parents(other, found, places, vouches)
+    return found
 
 
 def _of_parents(path: Path, found: Identity, places: Places, vouches: Vouches) -> Identity:

@@ -15,11 +15,10 @@ from trilemma.gateway.ledger.events import Event, Kind
 from trilemma.gateway.ledger.store import Ledger
 from trilemma.gateway.workspaces.changes import Action, Changes
 from trilemma.gateway.workspaces.layers import Layer
-from trilemma.gateway.workspaces.opened import OpenWorkspace
-from trilemma.gateway.workspaces.snapshots import OpenSnapshot
 from trilemma.gateway.workspaces.opening import Mode, Opening
 from trilemma.gateway.workspaces.registry import Workspaces
 from trilemma.gateway.workspaces.review import Review
+from trilemma.gateway.workspaces.shared import SessionWorkspace
 from trilemma.policy.capability import parse
 from trilemma.policy.decision import Decision, Verdict
 from trilemma.policy.request import AccessRequest
@@ -45,7 +44,7 @@ class Bench:
     review: Review
     sessions: Iterator[int] = field(default_factory=lambda: iter(range(1000)))
 
-    def open(self, mode: Mode = Mode.LAYER, layer: str | None = None) -> OpenWorkspace | OpenSnapshot:
+    def open(self, mode: Mode = Mode.LAYER, layer: str | None = None) -> SessionWorkspace:
         number = next(self.sessions)
         opening = Opening(
             path=self.folder,
@@ -217,6 +216,37 @@ def test_link_that_leads_out_is_never_applied(bench: Bench, tmp_path: Path) -> N
     assert sorted(os.listdir(bench.folder)) == ["old.txt", "src"]
     assert (bench.folder / "src/in").read_text() == "print('old')\n"
     assert layer.place.exists()
+
+
+def test_a_link_through_a_link_of_the_owner_s_that_leads_out_is_never_applied(
+    bench: Bench, tmp_path: Path
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/secret").write_text("canary")
+    (bench.folder / "out").symlink_to(tmp_path / "outside")
+    (bench.folder / "src/again").symlink_to("../out")
+    (bench.folder / "here").symlink_to("src")
+    layer = bench.run(
+        "ln -s out/secret one; ln -s ../out/secret src/two; ln -s src/again/secret three;"
+        "ln -s here/main.py inside; ln -s loop loop; ln -s out four; ln -s here/again/x five"
+    )
+    changes = bench.diff(layer)
+    assert set(refused(changes)) == {"one", "src/two", "three", "loop", "four", "five"}
+    bench.review.apply(changes, "person")
+    assert (bench.folder / "inside").read_text() == "print('old')\n"
+    assert not os.path.lexists(bench.folder / "one")
+
+
+def test_sabotage_read_by_its_text_alone_such_a_link_leads_out(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text("canary")
+    (bench.folder / "out").symlink_to(tmp_path)
+    layer = bench.run("ln -s out/secret one")
+    never = lambda path, target, roots: False  # noqa: E731
+    monkeypatch.setattr("trilemma.gateway.workspaces.diff.leads_out", never)
+    bench.review.apply(bench.diff(layer), "person")
+    assert (bench.folder / "one").read_text() == "canary"
 
 
 def test_planted_special_files_are_never_applied(bench: Bench) -> None:

@@ -1,0 +1,116 @@
+"""A folder that is mounted in a second place is what it is in the first."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from trilemma.errors import WorkspaceError
+from trilemma.gateway.ledger.store import Ledger
+from trilemma.gateway.workspaces import identity
+from trilemma.gateway.workspaces.opening import Mode, Opening
+from trilemma.gateway.workspaces.registry import Decide, Workspaces
+from trilemma.policy.capability import NONE, parse
+from trilemma.sandbox.aliases import aliases
+
+pytestmark = pytest.mark.root
+
+Open = Callable[..., Opening]
+
+
+@pytest.fixture
+def bind(tmp_path: Path) -> Iterator[Callable[[Path, str], Path]]:
+    """Mounts a folder once more, under a name."""
+    with ExitStack() as stack:
+
+        def mount(folder: Path, name: str) -> Path:
+            point = tmp_path / "elsewhere" / name
+            point.mkdir(parents=True)
+            subprocess.run(["mount", "--bind", str(folder), str(point)], check=True)
+            stack.callback(subprocess.run, ["umount", str(point)], check=True)
+            return point
+
+        yield mount
+
+
+@pytest.fixture
+def written(workspaces: Workspaces, folder: Path, opening: Open, decide: Decide) -> str:
+    """The workspace that an agent with files and code has written to."""
+    (folder / "sub/deep").mkdir(parents=True)
+    opened = workspaces.open(opening(folder, "files code", mode=Mode.DIRECT), decide)
+    opened.close()
+    return opened.workspace
+
+
+@pytest.mark.usefixtures("written")
+@pytest.mark.parametrize("part", ["sub", "sub/deep"])
+def test_a_part_that_is_mounted_elsewhere_sheds_nothing(
+    part: str,
+    workspaces: Workspaces,
+    folder: Path,
+    opening: Open,
+    decide: Decide,
+    bind: Callable[[Path, str], Path],
+) -> None:
+    point = bind(folder / part, "a b\\c")
+    assert list(aliases(point)) == [folder / part]
+    with pytest.raises(WorkspaceError, match="overlaps"):
+        workspaces.open(opening(point, "files internet"), decide)
+
+
+@pytest.mark.usefixtures("written")
+def test_a_folder_in_one_that_is_mounted_elsewhere_sheds_nothing(
+    workspaces: Workspaces,
+    folder: Path,
+    opening: Open,
+    decide: Decide,
+    bind: Callable[[Path, str], Path],
+) -> None:
+    point = bind(folder / "sub", "sub")
+    with pytest.raises(WorkspaceError, match="overlaps"):
+        workspaces.open(opening(point / "deep", "files internet"), decide)
+
+
+def test_the_whole_folder_elsewhere_is_the_same_workspace(
+    workspaces: Workspaces,
+    ledger: Ledger,
+    written: str,
+    folder: Path,
+    opening: Open,
+    decide: Decide,
+    bind: Callable[[Path, str], Path],
+) -> None:
+    opened = workspaces.open(opening(bind(folder, "whole"), "files code"), decide)
+    assert opened.workspace == written
+    assert ledger.label(written) == parse(["files", "code"])
+
+
+@pytest.mark.usefixtures("written")
+def test_sabotage_known_by_one_path_alone_its_label_is_gone(
+    workspaces: Workspaces,
+    ledger: Ledger,
+    folder: Path,
+    opening: Open,
+    decide: Decide,
+    bind: Callable[[Path, str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(identity, "aliases", lambda path: ())
+    point = bind(folder / "sub", "sub")
+    opened = workspaces.open(opening(point, "files internet"), decide)
+    assert ledger.label(opened.workspace) == NONE
+
+
+def test_a_part_opened_there_first_keeps_the_whole_from_being_opened(
+    workspaces: Workspaces,
+    folder: Path,
+    opening: Open,
+    decide: Decide,
+    bind: Callable[[Path, str], Path],
+) -> None:
+    (folder / "sub").mkdir()
+    workspaces.open(opening(bind(folder / "sub", "sub")), decide).close()
+    with pytest.raises(WorkspaceError, match="overlaps"):
+        workspaces.open(opening(folder), decide)
