@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trilemma.errors import SpecError
 
-from ..policy.capability import Capability, CapabilitySet, ordered
+from ..policy.capability import CapabilitySet, ordered
 from ..sandbox.images import pinned
 from ..subagents.prompt import SharedPrefix
 from .assembling import Shared, assemble
@@ -17,6 +17,7 @@ from .delegation.standing import Position, Standing
 from .destinations import Destinations
 from .egress import DomainEgress
 from .enforcement import Actor, Enforcement
+from .holdings import mounts
 from .inputs import take_labels
 from .interface import Approve
 from .ledger.events import Event, Kind
@@ -65,6 +66,9 @@ class Admission:
             take_labels(enforcement, self.actor, self.brings)
             workspace = self._open_workspace(enforcement, machinery)
             keeping = self._keeping(tools.values(), workspace, enforcement)
+            plan = self._plan(tools.values(), workspace, machinery)
+            after = self.spec.limits.idle_seconds
+            idling = shared.idling(self.actor, workspace, machinery.workspaces, after)
             standing = Standing(
                 spec=self.spec,
                 actor=self.actor,
@@ -73,11 +77,12 @@ class Admission:
                 tools=tools,
                 model=models.model,
                 prefix=self._prefix(tools.values()),
-                plan=self._plan(tools.values(), workspace, machinery),
+                plan=plan,
                 workspace=workspace,
                 egress=egress,
                 destinations=Destinations(self.spec.destinations, shared.policy.egress.allow),
                 approve=self.approve,
+                idling=idling,
             )
             return assemble(shared, standing, models, machinery.pool, keeping, self.run)
         except BaseException:
@@ -98,11 +103,7 @@ class Admission:
         machinery: Machinery,
     ) -> SandboxPlan:
         modules = {tool.module.name: tool.module for tool in tools if tool.module is not None}
-        grants = self.actor.grants
-        may_run = grants is None or Capability.CODE in grants
-        # In this order: what is carried has its flags from the first.
-        executable = workspace.view(exec=True).mount if workspace and may_run else None
-        mount = workspace.view(exec=False).mount if workspace else None
+        mount, executable = mounts(workspace, self.actor.grants)
         return SandboxPlan(
             domain=self.actor.domain,
             session=self.actor.session,

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,15 +47,18 @@ class Dispatch:
         plan: SandboxPlan,
         egress: DomainEgress,
         exit: Exit,
-        layer: DiskWatch | PackWatch | None,
+        watch: Callable[[], DiskWatch | PackWatch | None],
         shown: Callable[[], Iterable[Mount]],
     ) -> None:
-        """``shown`` gives the views that end with this session, and their sandboxes with them."""
+        """``watch`` gives what looks after the disk.
+
+        ``shown`` gives the views that end with this session, and their sandboxes with them.
+        """
         self._pool = pool
         self._plan = plan
         self._egress = egress
         self._exit = exit
-        self._layer = layer
+        self._watch = watch
         self._shown = shown
         self._lock = threading.Lock()
         self._ended = threading.Condition(self._lock)
@@ -77,7 +81,7 @@ class Dispatch:
             return CallResult(error=CallError("tool_error", _NO_FOLDER))
         spec = self._plan.spec(tool, given)
         writes = spec.mount is not None and tool.runner not in _READERS
-        watch = self._layer if writes else None
+        watch = self._watch() if writes else None
         if watch is not None and (full := watch.refusal()):
             return CallResult(error=CallError("tool_error", full))
         sandbox = self._begin(call, spec)
@@ -120,11 +124,21 @@ class Dispatch:
         """The session ends: kill its calls, and destroy what no other session can use."""
         with self._lock:
             self._closed = True
-            tunnels, self._tunnels = self._tunnels, {}
         self._kill_all()
-        for path, name in tunnels.items():
-            self._egress.silence(path, name)
+        self._silence()
         self._release()
+
+    def rest(self) -> None:
+        """Destroy the sandboxes of this session; nothing runs in them. A later call makes new ones.
+
+        What is being made ahead may be missed; it ends with the domain's.
+        """
+        self._silence()
+        self._pool.release_session(self._plan.session, self._shown())
+
+    def wake(self, mount: Mount | None, executable_mount: Mount | None) -> None:
+        """The workspace is shown anew, at other places than before."""
+        self._plan = replace(self._plan, mount=mount, executable_mount=executable_mount)
 
     def prewarm(self, tools: tuple[ToolDefinition, ...], pair: CapabilitySet) -> None:
         """Begin to make the sandboxes that these tools will want, in the background."""
@@ -169,6 +183,12 @@ class Dispatch:
                 self.cancel(call)
             with self._ended:
                 self._ended.wait_for(lambda: not self._running, KILL_AGAIN)
+
+    def _silence(self) -> None:
+        with self._lock:
+            tunnels, self._tunnels = self._tunnels, {}
+        for path, name in tunnels.items():
+            self._egress.silence(path, name)
 
     def _release(self) -> None:
         """Give back the sandboxes, those too that calls on their way were still to get."""

@@ -54,19 +54,20 @@ class IdentityMint:
         except OSError as error:
             raise LedgerError(f"{str(path)!r} cannot be used: {error}") from None
 
-    def mint(self, actor: Actor, *, tree: str = "", parent: str = "") -> CallIdentity:
-        """The identity of an actor's calls.
+    def mint(
+        self, actor: Actor, *, depth: int = 0, tree: str = "", parent: str = ""
+    ) -> CallIdentity:
+        """The identity of an actor's calls; ``depth`` is 0 for an agent that nobody called.
 
         ``tree`` is the session at the root of its tree, where it is another one; ``parent`` the
         session that made it, where that is of the same domain. Every name is bound to principal
         and domain: across those nothing is linked and no prefix is shared.
         """
-        root = tree or actor.session
         return CallIdentity(
             session=self._name(actor, "session", actor.session),
-            tree=self._name(actor, "tree", root),
+            tree=self._name(actor, "tree", tree or actor.session),
             parent=self._name(actor, "session", parent) if parent else "",
-            priority=ROOT if actor.session == root else CHILD,
+            priority=CHILD if depth else ROOT,
             cache_salt=self._name(actor, "salt"),
         )
 

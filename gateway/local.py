@@ -19,6 +19,7 @@ from ..policy.operator import OperatorPolicy, load_operator_policy
 from ..policy.regorus import RegorusEngine
 from ..sandbox.runtime import alive
 from .admission import Admission
+from .alarm import Alarm
 from .assembling import Shared
 from .budgets import first_purse
 from .crossings import Crossings
@@ -70,9 +71,19 @@ class LocalGateway:
         self._leaving: set[str] = set()
         self._left = threading.Condition(self._lock)
         self._closed = False
+        self._awake: Counter[str] = Counter()
+        self._alarm = Alarm(self._workers.submit)
         crossings = Crossings(enforcement, policy.crossings.bits)
         self._shared = Shared(
-            enforcement, policy, mint, crossings, self, self._workers, self._release
+            enforcement,
+            policy,
+            mint,
+            crossings,
+            self,
+            self._workers,
+            self._release,
+            self,
+            self._alarm,
         )
         self._runs = Runs.of(settings.state)
 
@@ -161,7 +172,8 @@ class LocalGateway:
 
     def begin(self, asked: Admission) -> LocalSession:
         """Start a session. Blocking."""
-        models = self._shared.models(asked.actor, resolve_model(asked.spec.model))
+        depth = asked.position.lineage.depth
+        models = self._shared.models(asked.actor, resolve_model(asked.spec.model), depth)
         machinery = self._started()
         return self._entered(
             asked.actor.domain,
@@ -174,7 +186,8 @@ class LocalGateway:
         """Start a sub-agent in its parent's domain. Blocking."""
         machinery = self._started()
         admit = partial(admit_attenuated, self._shared, machinery, parent, child, session, position)
-        return self._entered(parent.actor.domain, lambda egress: admit())
+        with parent.idling.using():
+            return self._entered(parent.actor.domain, lambda egress: admit())
 
     def mediated(
         self,
@@ -228,6 +241,7 @@ class LocalGateway:
             self._closed = True
             sessions = list(self._sessions.values())
         problems = [problem for session in sessions if (problem := _end(session)) is not None]
+        self._alarm.close()
         self._workers.shutdown(wait=True)
         if self._stops is not None:
             self._stops.close()
@@ -285,8 +299,30 @@ class LocalGateway:
                 return
             del self._users[domain]
             egress = self._egress.pop(domain, None)
-            machinery = self._machinery
             self._leaving.add(domain)
+        self._give_back(domain, egress)
+
+    def woke(self, domain: str) -> None:
+        """One more root of the domain uses what its sessions share."""
+        with self._left:
+            self._left.wait_for(lambda: domain not in self._leaving)
+            self._awake[domain] += 1
+
+    def rested(self, domain: str, *, give_back: bool) -> None:
+        """One less; after the last, what they share is destroyed, and made again when wanted."""
+        with self._lock:
+            self._awake[domain] -= 1
+            if self._awake[domain] > 0:
+                return
+            del self._awake[domain]
+            if not give_back:
+                return
+            egress = self._egress.get(domain)
+            self._leaving.add(domain)
+        self._give_back(domain, egress)
+
+    def _give_back(self, domain: str, egress: DomainEgress | None) -> None:
+        machinery = self._machinery
         try:
             if machinery is not None:
                 machinery.pool.release_domain(domain)

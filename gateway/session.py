@@ -25,6 +25,7 @@ from .models import ModelCalls
 from .runs.log import NOT_KEPT, Keeping
 from .runs.starting import RunStart
 from .stopping import Stopping
+from .warmup import warm_up
 
 _CALLS_AT_ONCE = 16
 """Further calls of a session wait until one of them has ended."""
@@ -40,6 +41,7 @@ class LocalSession:
         calls: Calls,
         models: ModelCalls,
         dispatch: Dispatch,
+        stay: Callable[[], None],
         delegations: Delegations,
         workers: ThreadPoolExecutor,
         release: Callable[["LocalSession"], None],
@@ -59,6 +61,8 @@ class LocalSession:
         self._calls = calls
         self._models = models
         self._dispatch = dispatch
+        self._stay = stay
+        """From then on nothing is given back any more because of idling."""
         self._delegations = delegations
         self._queue: CallQueue[ToolOutcome] = CallQueue(workers, _CALLS_AT_ONCE)
         self._release = release
@@ -143,10 +147,17 @@ class LocalSession:
         with self.stopping.acting():
             return await self._delegations.delegate(order, on_event)
 
+    async def warm_up(self, orders: Sequence[Delegation]) -> None:
+        """Read what they share; see :class:`~trilemma.gateway.interface.Session`."""
+        with self.stopping.acting():
+            prefix, siblings = self._delegations.shared(orders)
+            await warm_up(self._models, prefix, siblings, self.purse)
+
     async def race(
         self, orders: Sequence[Delegation], *, on_event: OnEvent | None = None
     ) -> ChildOutcome:
         """Hand out tasks; see :class:`~trilemma.gateway.interface.Session`."""
+        await self.warm_up(orders)
         with self.stopping.acting():
             return await self._delegations.race(orders, on_event)
 
@@ -172,6 +183,7 @@ class LocalSession:
                 ending.callback(self._keeping.close, stop)
                 ending.callback(self._give_back, stop)
                 ending.callback(self._dispatch.close)
+                ending.callback(self._stay)
                 ending.callback(self._calls.close)
                 self._delegations.close()
 

@@ -132,8 +132,7 @@ class _Run:
 
         """
         runner = ToolRunner(self.call_tool, self.emit)
-        left = None if self.seconds is None else self.seconds - self.begun.seconds
-        clock = asyncio.timeout(left)
+        clock = asyncio.timeout(self.seconds)
         try:
             async with clock:
                 going_on = await self.finish(runner)

@@ -1,9 +1,11 @@
 """The sub-agents of one session: every task that is handed on goes through here."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from trilemma.errors import Cancelled, Denied, LedgerError, SpecError, TrilemmaError
@@ -13,6 +15,7 @@ from ...subagents.crossing.scalars import Free
 from ...subagents.events import Event, SubagentEvent
 from ...subagents.loop import run
 from ...subagents.outcome import Outcome, ToolOutcome
+from ...subagents.prompt import SharedPrefix
 from ..crossings import Crossings, Ends
 from ..enforcement import Enforcement, new_id
 from ..interface import ChildOutcome, Delegation, OnEvent
@@ -111,6 +114,19 @@ class Delegations:
             choice = partial(self._crossings.pass_choice, ends, first.index, len(errands))
             await to_its_end(in_thread(choice))
         return first.outcome
+
+    def shared(self, orders: Sequence[Delegation]) -> tuple[SharedPrefix, int]:
+        """What the prompts of most of these begin with, and of how many."""
+        contexts = Counter(order.context for order in orders if self._shares(order.agent))
+        context, siblings = max(contexts.items(), key=itemgetter(1), default=("", 0))
+        return self._standing.prefix.with_context(context), siblings
+
+    def _shares(self, agent: str | ChildSpec) -> bool:
+        """Whether it runs on the same model, and is shown the same tools."""
+        spec = self._children.get(agent) if isinstance(agent, str) else agent
+        if not isinstance(spec, AttenuatedSpec) or spec.agents:
+            return False
+        return spec.model in (None, self._standing.spec.model)
 
     def close(self) -> None:
         """The session ends: its sub-agents do first, and it calls no more. Blocking."""

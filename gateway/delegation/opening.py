@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from ...inference.names import resolve_model
-from ...policy.capability import Capability
 from ...subagents.budget import Purse
 from ...subagents.prompt import SharedPrefix
 from ...subagents.tree import TeamLimits, Tree
 from ..assembling import Shared, assemble
 from ..enforcement import Actor
+from ..holdings import mounts
 from ..interface import OnEvent
 from ..ledger.events import Event, Kind
 from ..machinery import Machinery
@@ -18,6 +18,7 @@ from ..schemas import AgentSpec
 from ..session import LocalSession
 from ..specparts import RunLimitsSpec
 from ..teamspec import AttenuatedSpec
+from ..tools import ToolDefinition
 from ..workspaces.shared import SessionWorkspace, SharedWorkspace
 from .lineage import Lineage
 from .offers import offer
@@ -49,7 +50,7 @@ def admit_attenuated(
     share = parent.share.given(child)
     actor = replace(parent.actor, session=session, grants=share.grants, lender=parent.actor)
     model = parent.model if child.model is None else resolve_model(child.model)
-    models = shared.models(actor, model)
+    models = shared.models(actor, model, position.lineage.depth)
     workspace = _workspace(parent, child)
     standing = replace(
         parent,
@@ -57,7 +58,7 @@ def admit_attenuated(
         actor=actor,
         position=position,
         share=share,
-        tools={name: parent.tools[name] for name in child.tools},
+        tools=_tools(parent, child),
         model=model,
         prefix=_prefix(parent.prefix, child),
         plan=_plan(parent.plan, actor, workspace),
@@ -77,6 +78,11 @@ def admit_attenuated(
     return assemble(shared, standing, models, machinery.pool)
 
 
+def _tools(parent: Standing, child: AttenuatedSpec) -> dict[str, ToolDefinition]:
+    """Those that it names, the very same; none where it names none."""
+    return {name: parent.tools[name] for name in child.tools}
+
+
 def _workspace(parent: Standing, child: AttenuatedSpec) -> SessionWorkspace | None:
     if child.workspace == "none" or parent.workspace is None:
         return None
@@ -85,13 +91,8 @@ def _workspace(parent: Standing, child: AttenuatedSpec) -> SessionWorkspace | No
 
 def _plan(plan: SandboxPlan, actor: Actor, workspace: SessionWorkspace | None) -> SandboxPlan:
     """Sandboxes like its parent's, which it shares wherever they show the same."""
-    may_run = actor.grants is None or Capability.CODE in actor.grants
-    return replace(
-        plan,
-        session=actor.session,
-        executable_mount=workspace.view(exec=True).mount if workspace and may_run else None,
-        mount=workspace.view(exec=False).mount if workspace else None,
-    )
+    mount, executable = mounts(workspace, actor.grants)
+    return replace(plan, session=actor.session, mount=mount, executable_mount=executable)
 
 
 def _prefix(prefix: SharedPrefix, child: AttenuatedSpec) -> SharedPrefix:

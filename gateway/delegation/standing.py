@@ -10,6 +10,7 @@ from ...subagents.tree import Node
 from ..destinations import Destinations
 from ..egress import DomainEgress
 from ..enforcement import Actor
+from ..idling import Idling
 from ..interface import Approve, OnEvent
 from ..narrowing import Share
 from ..profiles import SandboxPlan
@@ -51,6 +52,8 @@ class Standing:
     egress: DomainEgress
     destinations: Destinations
     approve: Approve | None
+    idling: Idling
+    """When all of its domain in this tree give back what they hold."""
 
     @property
     def children(self) -> Mapping[str, ChildSpec]:

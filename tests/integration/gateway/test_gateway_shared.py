@@ -39,7 +39,7 @@ class Child:
         self._dispatch = Dispatch(
             *(made.gateway._machinery.pool, plan, session._dispatch._egress),
             session._dispatch._exit,
-            self.workspace.watch(plan.limits.layer),
+            lambda: self.workspace.watch(plan.limits.layer),
             self.workspace.mounts,
         )
 

@@ -61,7 +61,7 @@ def dispatch(pool: Any) -> Dispatch:
     nothing = cast("Any", None)
     return Dispatch(
         *(cast("Pool", pool), plan, cast("DomainEgress", nothing), cast("Exit", nothing)),
-        *(None, lambda: (VIEW,)),
+        *(lambda: None, lambda: (VIEW,)),
     )
 
 

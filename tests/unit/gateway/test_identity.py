@@ -61,8 +61,9 @@ def test_without_a_key_anybody_could_link_what_belongs_together() -> None:
 
 def test_a_root_goes_before_children_and_those_are_level() -> None:
     root = MINT.mint(Actor("p", "d", "root", None))
-    child = MINT.mint(Actor("p", "d", "child", None), tree="root", parent="root")
-    grandchild = MINT.mint(Actor("p", "d", "grandchild", None), tree="root", parent="child")
+    child = MINT.mint(Actor("p", "d", "child", None), depth=1, tree="root", parent="root")
+    below = Actor("p", "d", "grandchild", None)
+    grandchild = MINT.mint(below, depth=2, tree="root", parent="child")
     assert (root.priority, child.priority, grandchild.priority) == (ROOT, CHILD, CHILD)
     assert root.priority > child.priority
     assert child.tree == grandchild.tree == root.tree
