@@ -11,8 +11,9 @@ import threading
 import time
 from pathlib import Path
 
+from .toolhost.pipes import Bytes
 from .toolhost.stream import Stream
-from .toolhost.switchboard import Bytes, Switchboard
+from .toolhost.switchboard import Switchboard
 from .toolhost.wire import (
     ALIVE,
     DATA,

@@ -8,15 +8,18 @@ when the gateway or the tool host does, and with it the sandbox.
 
 import os
 import select
+import signal
 import socket
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from . import kernel, lock
+from .pipes import Bytes, Pipes
 from .stream import Piece
-from .switchboard import Bytes, Pipes, Switchboard
+from .switchboard import Switchboard
 from .tunnel import INSIDE_SOCKET
 from .wire import ALIVE, CONTROL, OPEN, PASS, SILENCE, Message, WireError, unpack_passed
 
@@ -99,11 +102,27 @@ def main(arguments: Sequence[str]) -> int:
         _become_tool_host(theirs)
     theirs.close()
     watched = os.pidfd_open(host)
+    _keep_going(host)
     _lead_nowhere(2)
     listener = _listen() if egress == "tunnel" else None
     kernel.install_filter(lock.host_lock(exec_mode, egress))
     Inside(Pipes(0, 1), ours, watched, listener).run()
     return 0
+
+
+def _keep_going(host: int) -> None:
+    """Whenever somebody stops the tool host, let it go on.
+
+    Code may send signals to processes of its user. It may kill the tool host as well, and with it
+    its own sandbox, but that is seen at once; for one that is stopped somebody would have to wait.
+    """
+
+    def go_on(*_: object) -> None:
+        with suppress(ChildProcessError):
+            while os.waitid(os.P_PID, host, os.WSTOPPED | os.WNOHANG) is not None:
+                os.kill(host, signal.SIGCONT)
+
+    signal.signal(signal.SIGCHLD, go_on)
 
 
 def _become_tool_host(control: socket.socket) -> NoReturn:

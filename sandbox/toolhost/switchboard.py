@@ -8,14 +8,13 @@ memory is bounded by a window per stream. When the bytes end, or are not what th
 everything ends.
 """
 
-import os
 import select
 import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
 
+from .pipes import Bytes
 from .stream import Piece, Stream
 from .wire import (
     CONTROL,
@@ -38,23 +37,6 @@ _TOO_FULL = 4 * 1024 * 1024
 """Whoever lets so much pile up keeps sending, and reads nothing."""
 _READS = 16
 """Reads of the byte stream in one round, before the others have their turn."""
-
-
-class Bytes(Protocol):
-    """The stream of bytes that leads to the other switchboard. Its calls do not wait."""
-
-    reading: int
-    writing: int
-    """Descriptors to wait for; they may be one and the same."""
-
-    def read(self) -> bytes | None:
-        """What has come, nothing at the end, None when there is nothing now."""
-
-    def write(self, data: bytes) -> int:
-        """Send; how much was taken."""
-
-    def close(self) -> None:
-        """Close it."""
 
 
 class Switchboard:
@@ -261,32 +243,3 @@ class Switchboard:
         for stream in self._streams.values():
             stream.close()
         self._line.close()
-
-
-class Pipes:
-    """Two pipes as one stream of bytes: standard input and output of process 1."""
-
-    def __init__(self, reading: int, writing: int) -> None:
-        self.reading = reading
-        self.writing = writing
-        os.set_blocking(reading, False)
-        os.set_blocking(writing, False)
-
-    def read(self) -> bytes | None:
-        """What has come, nothing at the end, None when there is nothing now."""
-        try:
-            return os.read(self.reading, 64 * 1024)
-        except BlockingIOError:
-            return None
-
-    def write(self, data: bytes) -> int:
-        """Send; how much was taken."""
-        try:
-            return os.write(self.writing, data)
-        except BlockingIOError:
-            return 0
-
-    def close(self) -> None:
-        """Close both."""
-        os.close(self.reading)
-        os.close(self.writing)

@@ -78,6 +78,44 @@ def test_code_does_not_reach_process_1(stdio: DockerBackend, code_image: str, co
     assert run(sandbox, "print('still there')").value["stdout"] == "still there\n"
 
 
+STOP_THE_TOOL_HOST = """
+import os, signal, time
+def parent(process):
+    return int(open(f"/proc/{process}/stat").read().rpartition(")")[2].split()[1])
+(host,) = [int(p) for p in os.listdir("/proc") if p.isdigit() and p != "1" and parent(p) == 1]
+for _ in range(TIMES):
+    os.kill(host, signal.SIGSTOP)
+print("stopped")
+"""
+
+
+def test_a_tool_host_that_code_stops_goes_on_at_once(stdio: DockerBackend, code_image: str) -> None:
+    sandbox = stdio.create(spec(code_image))
+    for times in ("1", "1000"):
+        stopped = run(sandbox, STOP_THE_TOOL_HOST.replace("TIMES", times))
+        assert stopped.value["stdout"] == "stopped\n"
+    assert not sandbox.lost
+
+
+HELD = """
+import sys
+sys.path.append("/opt/trilemma")
+from toolhost import stdio
+stdio._keep_going = lambda host: None
+sys.exit(stdio.main(sys.argv[2:]))
+"""
+
+
+def test_twin_a_process_1_that_lets_it_stand_still_loses_the_sandbox(
+    stdio: DockerBackend, code_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weaken(monkeypatch, HELD)
+    sandbox = stdio.create(spec(code_image))
+    arguments = {"language": "python", "code": STOP_THE_TOOL_HOST.replace("TIMES", "1")}
+    with pytest.raises(SandboxLost):
+        sandbox.call(SandboxCall("call", BuiltinEntry("run_code"), arguments, 1))
+
+
 def weaken(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     monkeypatch.setattr(container, "ENTRYPOINT", (*container.ENTRYPOINT[:-1], "-c", program))
 

@@ -16,9 +16,10 @@ from hypothesis import given, settings, strategies as st
 
 from trilemma.sandbox.switchboard import Outside
 from trilemma.sandbox.toolhost.frames import receive_fds
+from trilemma.sandbox.toolhost.pipes import Pipes
 from trilemma.sandbox.toolhost.stdio import Inside
 from trilemma.sandbox.toolhost.stream import Piece, Stream
-from trilemma.sandbox.toolhost.switchboard import Pipes, Switchboard
+from trilemma.sandbox.toolhost.switchboard import Switchboard
 from trilemma.sandbox.toolhost.wire import (
     ALIVE,
     CONTROL,
