@@ -30,8 +30,14 @@ class Read:
     prompt: int
     cached: int
     answer: int
+    session: str
+    """As the caller is called here."""
+    sibling: bool
+    """Made by a sub-agent: nobody's root."""
     first: bool
     """The first request of a conversation: nothing of it is the model's own."""
+    at: float
+    """When it came, by this machine's clock."""
 
 
 class Engine(Protocol):
@@ -108,17 +114,31 @@ class ModelServer:
     engine: Engine
     url: str = ""
     reads: list[Read] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    """As they came, in the order of the reads."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answer(self, request: Request) -> tuple[Reply, Read]:
+    def answer(self, request: Request, session: str) -> tuple[Reply, Read]:
         """What the model says, when its time is over."""
+        came = time.monotonic()
         reply = asyncio.run(GullibleModel().complete(_messages(request), ()))
         prompt, said = tokens(as_read(request)), tokens(_written(reply))
         said = said[: request.get("max_tokens", len(said))] or [0]
         cached = self.engine.serve(request, prompt, said)
         roles = {message["role"] for message in request["messages"]}
-        first = "assistant" not in roles
-        read = Read(request.get("cache_salt", ""), len(prompt), cached, len(said), first)
-        self.reads.append(read)
+        read = Read(
+            salt=request.get("cache_salt", ""),
+            prompt=len(prompt),
+            cached=cached,
+            answer=len(said),
+            session=session,
+            sibling=request.get("priority") == 0,
+            first="assistant" not in roles,
+            at=came,
+        )
+        with self._lock:
+            self.reads.append(read)
+            self.requests.append(request)
         return reply, read
 
 
@@ -167,7 +187,7 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            reply, read = server.answer(request)
+            reply, read = server.answer(request, self.headers.get("x-session-id", ""))
             events = [json.dumps(event) for event in _events(request, reply, read)]
             body = "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"]).encode()
             self.send_response(200)

@@ -185,6 +185,13 @@ class Session(Protocol):
         """
         ...
 
+    async def warm_up(self, orders: Sequence[Delegation]) -> None:
+        """Before so many tasks are handed out at once: have the model read what all of them share.
+
+        Done where that pays; that it did not work is no error. Raises as :meth:`call_tool`.
+        """
+        ...
+
     async def race(
         self, orders: Sequence[Delegation], *, on_event: OnEvent | None = None
     ) -> ChildOutcome:

@@ -28,13 +28,24 @@ E = TypeVar("E", bound=Ending)
 Delegate = Callable[[O], Awaitable[R]]
 """Hands out one task and waits for its outcome."""
 
+Ready = Callable[[Sequence[O]], Awaitable[None]]
+"""Gets ready for tasks that are about to begin together; they wait for it."""
 
-async def fan_out(delegate: Delegate[O, R], orders: Sequence[O], at_once: int) -> list[R]:
+
+async def fan_out(
+    delegate: Delegate[O, R],
+    orders: Sequence[O],
+    at_once: int,
+    ready: Ready[O] | None = None,
+) -> list[R]:
     """Hand out all tasks, so many at once; the outcomes in the order of the tasks.
 
     Raises:
         TrilemmaError: the first that any of them raised; the others were cancelled.
     """
+    together = orders[: _positive("at_once", at_once)]
+    if ready is not None:
+        await ready(together)
     left = deque(enumerate(orders))
     outcomes: dict[int, R] = {}
 
@@ -50,7 +61,7 @@ async def fan_out(delegate: Delegate[O, R], orders: Sequence[O], at_once: int) -
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(_positive("at_once", at_once), len(orders))):
+            for _ in together:
                 group.create_task(work())
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
@@ -58,7 +69,10 @@ async def fan_out(delegate: Delegate[O, R], orders: Sequence[O], at_once: int) -
 
 
 async def collect(
-    delegate: Delegate[O, R], orders: Sequence[O], at_once: int
+    delegate: Delegate[O, R],
+    orders: Sequence[O],
+    at_once: int,
+    ready: Ready[O] | None = None,
 ) -> "list[R | TrilemmaError]":
     """As :func:`fan_out`, but an error stands in the place of its outcome, and stops nobody."""
 
@@ -68,7 +82,7 @@ async def collect(
         except TrilemmaError as error:
             return error
 
-    return await fan_out(one, orders, at_once)
+    return await fan_out(one, orders, at_once, ready)
 
 
 async def best_of(
@@ -77,6 +91,7 @@ async def best_of(
     n: int,
     judge: Callable[[Sequence[E]], Awaitable[int]],
     at_once: int,
+    ready: Ready[O] | None = None,
 ) -> E:
     """Hand the same task out ``n`` times, and let a judge say which outcome it is to be.
 
@@ -87,7 +102,7 @@ async def best_of(
         SpecError: the judge gave no such position.
         TrilemmaError: as :func:`fan_out`.
     """
-    outcomes = await fan_out(delegate, [order] * _positive("n", n), at_once)
+    outcomes = await fan_out(delegate, [order] * _positive("n", n), at_once, ready)
     good = [outcome for outcome in outcomes if outcome.ok]
     if len(good) < 2:
         return good[0] if good else outcomes[-1]

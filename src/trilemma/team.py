@@ -110,7 +110,7 @@ class Team:
         """
         orders = [self._order(who, task, context) for task in tasks]
         hand_out = patterns.collect if collect else patterns.fan_out
-        return await hand_out(self._delegate, orders, at_once or self._width)
+        return await hand_out(self._delegate, orders, at_once or self._width, self.session.warm_up)
 
     async def best_of(
         self, who: Who, task: Any, n: int, judge: Judge | Who, *, at_once: int | None = None
@@ -129,8 +129,9 @@ class Team:
                 return await self._ask_judge(judge, task, results)
             return await _awaited(judge(results))
 
-        order = self._order(who, task, "")
-        return await patterns.best_of(self._delegate, order, n, choose, at_once or self._width)
+        order, at_once = self._order(who, task, ""), at_once or self._width
+        warm_up = self.session.warm_up
+        return await patterns.best_of(self._delegate, order, n, choose, at_once, warm_up)
 
     async def race(self, entrants: Iterable[tuple[Who, Any]]) -> Result:
         """Give out tasks side by side: the first that ends well, and the others are cancelled.

@@ -201,3 +201,18 @@ def test_numbers_are_checked_before_anything_begins(number: Any) -> None:
         with pytest.raises(SpecError, match="must be a whole number from 1 up"):
             run(work)
     assert office.done == 0
+
+
+def test_those_that_begin_together_wait_until_all_is_ready() -> None:
+    office, asked = Office(), []
+
+    async def ready(together: Sequence[str]) -> None:
+        asked.append((list(together), office.done))
+
+    run(fan_out(office, ["a", "b", "c", "d"], 3, ready))
+    run(best_of(office, "a", 5, first, 4, ready))
+    assert asked == [(["a", "b", "c"], 0), (["a"] * 4, 4)]
+
+
+async def first(outcomes: Sequence[Outcome]) -> int:
+    return 0
