@@ -19,6 +19,7 @@ from . import (
     ledger,
     sandbox_life,
     table,
+    team,
     tool_call,
     transports,
 )
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "crowd": crowd,
     "bombs": bombs,
     "egress": egress,
+    "team": team,
     "importing": importing,
 }
 _QUIET = 0.7
