@@ -110,6 +110,49 @@ def test_inbox_writes_its_report_and_refuses_code(examples: Path) -> None:
     assert not (examples / "inbox" / "home" / "office" / "reports").exists()
 
 
+@pytest.fixture
+def register(examples: Path) -> Iterator[tuple[str, str, Path]]:
+    """The register of the research desk: its address, the policy it asks for, and its log."""
+    log = examples / "register.log"
+    script = examples / "research-desk" / "registry.py"
+    with log.open("w") as file:
+        process = subprocess.Popen([sys.executable, str(script), "0"], stdout=file)
+    while "# what is asked" not in (text := log.read_text()):
+        assert process.poll() is None
+    address, _, *policy = text.splitlines()
+    yield address, "\n".join(policy), log
+    process.terminate()
+    process.wait()
+
+
+def test_the_desk_learns_numbers_and_tells_nothing(
+    examples: Path, register: tuple[str, str, Path]
+) -> None:
+    address, policy, log = register
+    text = run(examples / "research-desk" / "desk.py", address, policy=policy)
+    for row in ("borealis,300,88", "halden,4100,760", "kestrel,75,", "northwind,1200,4120"):
+        assert f"{row}\n" in text
+    asked = [line for line in log.read_text().splitlines() if "GET" in line]
+    assert [line.split()[2] for line in asked] == [
+        *("/borealis.txt", "/halden.txt", "/kestrel.txt", "/northwind.txt")
+    ]
+    assert "CANARY" not in log.read_text()
+    assert "denied: http_fetch: outside_grants" in text
+    assert not (examples / "research-desk" / "desk" / "employees.csv").exists()
+
+
+def test_a_desk_that_asks_in_free_text_is_refused(
+    examples: Path, register: tuple[str, str, Path]
+) -> None:
+    address, policy, log = register
+    script = examples / "research-desk" / "desk.py"
+    typed = 'asks={"enum": [question(register, company) for company in companies]}'
+    assert typed in script.read_text()
+    script.write_text(script.read_text().replace(typed, 'asks="free"'))
+    assert "denied: researcher: delegation_third" in run(script, address, policy=policy)
+    assert "GET" not in log.read_text()
+
+
 def test_the_mailbox_is_the_same_each_time(tmp_path: Path) -> None:
     script = ROOT / "examples" / "inbox" / "make_inbox.py"
     for name in ("one", "other"):
