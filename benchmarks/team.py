@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from trilemma import Agent, child
 from trilemma.gateway.delegation.delegations import _Errand
@@ -79,7 +80,7 @@ def _shape(stage: Stage) -> tuple[int, int]:
 @asynccontextmanager
 async def _root(stage: Stage) -> AsyncIterator[LocalSession]:
     """One session of an agent that may call others, in a gateway of its own."""
-    part = {"tools": ["read_file"], "workspace": "read"}
+    part: dict[str, Any] = {"tools": ["read_file"], "workspace": "read"}
     agent = Agent(
         model="gullible",
         grants=["files", "code"],
