@@ -1,5 +1,7 @@
 """What runs outside this process on a gateway's behalf, started once and ended once."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -26,6 +28,9 @@ from .workspaces.snapshots import Snapshots
 _DESCRIBE_SECONDS = 20.0
 _MIB = 1024 * 1024
 
+Image = Callable[[images.Kind], str]
+"""Gives the id of an image."""
+
 
 @dataclass(frozen=True)
 class Machinery:
@@ -36,7 +41,7 @@ class Machinery:
     backend: DockerBackend
     pool: Pool
     workspaces: Workspaces
-    _images: dict[images.Kind, str] = field(default_factory=dict)
+    _image: Image = field(default_factory=lambda: functools.cache(image))
 
     @classmethod
     def start(cls, settings: Settings, ledger: Ledger) -> Self:
@@ -57,13 +62,14 @@ class Machinery:
             raise
         own = (settings.state, settings.config, settings.runtime)
         rules = tuple(path for path in (settings.policy_file, settings.anchor) if path is not None)
-        views = _views(runtime, backend, settings)
+        known = functools.cache(image)
+        views = _views(runtime, backend, settings, known)
         snapshots.sweep()
         workspaces = Workspaces(
             ledger, settings.layers, views, own=own, rules=rules, snapshots=snapshots
         )
         pool = Pool(backend, blanks=settings.warm, most=settings.sandboxes)
-        return cls(runtime, janitor, backend, pool, workspaces)
+        return cls(runtime, janitor, backend, pool, workspaces, known)
 
     def image(self, kind: images.Kind) -> str:
         """As :func:`image`, which asks the engine once: an id names its content for good.
@@ -71,9 +77,7 @@ class Machinery:
         Raises:
             ImageMissing: it was not built yet.
         """
-        if kind not in self._images:
-            self._images[kind] = image(kind)
-        return self._images[kind]
+        return self._image(kind)
 
     def describe(self, module: ToolModule) -> list[dict[str, Any]]:
         """Import a tool file in a sandbox that can do nothing, and take its word as text.
@@ -106,11 +110,11 @@ class Machinery:
         self.janitor.close(clean=self.backend.clean)
 
 
-def _views(runtime: RuntimeDir, backend: DockerBackend, settings: Settings) -> Views:
+def _views(runtime: RuntimeDir, backend: DockerBackend, settings: Settings, known: Image) -> Views:
     """How folders are shown here: mounted, or carried where that cannot be."""
     if why := why_carried(backend.engine):
         size = settings.carried_mb * _MIB
-        return CarriedViews(backend, lambda: image("base"), why=why, size=size)
+        return CarriedViews(backend, lambda: known("base"), why=why, size=size)
     return ViewMaker(runtime.path)
 
 

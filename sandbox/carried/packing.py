@@ -100,7 +100,8 @@ class Packing:
         """Bring back what was changed since the last time.
 
         ``last`` is when nobody writes any more: then content is compared as well as times, for
-        what is written to mapped memory need not have a new one.
+        what is written to mapped memory need not have a new one. Where this is cut short, the layer
+        may hold up to twice what the volume can, beside what it held, until the next time.
 
         Raises:
             SandboxError: the carrier is gone, or says what cannot be.

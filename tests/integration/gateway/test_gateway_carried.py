@@ -25,6 +25,7 @@ from trilemma.sandbox.container import WORKSPACE
 from trilemma.sandbox.docker import DockerBackend
 from trilemma.sandbox.engine import Engine
 from trilemma.sandbox.evidence import first_process
+from trilemma.sandbox.images import Kind
 from trilemma.sandbox.leftovers import remove_containers, sweep
 from trilemma.sandbox.proc import mounts
 from trilemma.sandbox.runtime import Instance, live_instances
@@ -101,6 +102,24 @@ def test_a_layer_goes_on_where_it_was_left(gate: Make) -> None:
     again.ok("write_file", path="b.txt", text="more")
     again.close()
     assert told(made, again) == {"a.txt": "modify", "b.txt": "add"}
+
+
+def test_the_engine_is_asked_once_which_image_carries(
+    gate: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    find = machinery.image
+
+    def ask(kind: Kind) -> str:
+        asked.append(kind)
+        return find(kind)
+
+    monkeypatch.setattr(machinery, "image", ask)
+    made = gate()
+    for _ in range(2):
+        made.open("read_file", grants=["files"], files=True).close()
+    assert sorted(asked) == sorted(set(asked))
+    assert "base" in asked
 
 
 def test_a_layer_s_label_is_refused_to_a_domain_that_cannot_take_it(gate: Make) -> None:

@@ -152,3 +152,22 @@ def test_git_is_useful_all_the_same(vetted: Any, prepare: Any) -> None:
     assert git("show", "HEAD~:file") == "one\n"
     assert git("rev-parse", "--abbrev-ref", "HEAD") == "main\n"
     assert not vetted.canary.exists()
+
+
+def test_a_search_that_compiles_its_pattern_fails_and_the_ways_on_work(
+    vetted: Any, prepare: Any
+) -> None:
+    """The page about the sandbox names them."""
+    prepare(Trap(""))
+    grep = [GIT, "-C", "repository", "grep"]
+    failed = vetted.run([*grep, "three"])
+    assert failed.exit_code == 128
+    assert "Couldn't JIT the PCRE2 pattern" in failed.stderr
+    for words in (
+        [*grep, "thre[e]"],
+        [*grep, "-P", "(*NO_JIT)three"],
+        ["/usr/bin/grep", "-r", "three", "repository/file"],
+        ["/usr/bin/rg", "three", "repository/file"],
+    ):
+        ran = vetted.run(words)
+        assert (ran.exit_code, ran.stdout.count("three")) == (0, 1), ran
