@@ -1,0 +1,153 @@
+"""Mediated agents: what crosses is a value of a declared type, and it is counted."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from tests.integration.teams.stage import Stage, call, one_of
+
+from trilemma.errors import Denied, SpecError
+from trilemma.gateway.agentfile import read_agent
+from trilemma.gateway.delegation.attenuated import AttenuatedRoute
+from trilemma.gateway.delegation.mediated import MediatedRoute
+from trilemma.gateway.interface import ChildOutcome, Delegation
+from trilemma.gateway.ledger.events import Kind
+from trilemma.subagents.events import Finished, SubagentEvent
+
+pytestmark = [pytest.mark.docker, pytest.mark.root]
+
+YES = call("answer", answer=True)
+
+
+CODE = {"model": "gullible", "grants": ["code"], "tools": ["run_code"]}
+
+
+def judge(*asks: str, **fields: Any) -> dict[str, Any]:
+    """An agent of its own that may run code and answers with a bool."""
+    return {
+        "agent": "judge",
+        "mode": "mediated",
+        "spec": CODE,
+        "asks": one_of(*asks),
+        "answers": "bool",
+    } | fields
+
+
+async def ask(stage: Stage, task: Any, *agents: dict[str, Any], race: int = 0) -> ChildOutcome:
+    data = {"model": "gullible", "grants": ["internet"], "agents": list(agents)}
+    spec = read_agent(data, origin="test", base=stage.folder.parent)
+    session = await stage.gateway.open(spec, new_domain=True)
+    try:
+        orders = [Delegation(str(agent["agent"]), task) for agent in agents]
+        if race:
+            return await session.race(orders, on_event=stage.events.append)
+        return await session.delegate(orders[0], on_event=stage.events.append)
+    finally:
+        await session.close("done")
+
+
+def asked(stage: Stage, task: Any, *agents: dict[str, Any], race: int = 0) -> ChildOutcome:
+    return asyncio.run(ask(stage, task, *agents, race=race))
+
+
+def crossed(stage: Stage, session: str) -> list[dict[str, Any]]:
+    """What crossed to or from a session, each crossing once."""
+    ledger = stage.gateway.enforcement.ledger
+    found = {
+        e.event.call: dict(e.event.body)
+        for e in ledger.events(kind=Kind.CROSSING_PASSED)
+        if session in (e.event.body["from"], e.event.body["to"])
+    }
+    return list(found.values())
+
+
+def test_a_value_goes_down_and_a_value_comes_up(stage: Stage) -> None:
+    outcome = asked(stage, YES, judge(YES, "no"))
+    assert (outcome.ok, outcome.value, outcome.text) == (True, True, "true")
+    passed = crossed(stage, outcome.session)
+    assert [(each["direction"], each["bits"]) for each in passed] == [("down", 2), ("up", 3)]
+
+
+def test_a_person_who_watches_sees_what_no_model_is_told(stage: Stage) -> None:
+    order = call("run_code", language="shell", code="echo loud")
+    outcome = asked(stage, order, judge(order))
+    assert (outcome.stop, outcome.text) == ("no_answer", "judge gave no answer.")
+    inside = [e for e in stage.events if isinstance(e, SubagentEvent)]
+    assert {e.session for e in inside} == {outcome.session}
+    ends = [e.event for e in inside if isinstance(e.event, Finished)]
+    assert "loud" in ends[0].text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"answer": "yes"}, {"answer": 1}, {"answer": True, "more": 1}, {}],
+    ids=["word", "number", "two", "none"],
+)
+def test_what_is_no_answer_is_said_to_the_sub_agent_alone(
+    stage: Stage, wrong: dict[str, Any]
+) -> None:
+    order = f"CALL answer {json.dumps(wrong)}"
+    outcome = asked(stage, order, judge(order))
+    assert (outcome.ok, outcome.stop, outcome.value) == (False, "no_answer", None)
+    assert outcome.text == "judge gave no answer."
+
+
+def test_the_first_answer_ends_the_run(stage: Stage) -> None:
+    order = f"{YES} AND {call('answer', answer=False)}"
+    outcome = asked(stage, order, judge(order))
+    assert outcome.value is True
+    steps = [e.event for e in stage.events if isinstance(e, SubagentEvent)]
+    assert sum(e.kind == "step_started" for e in steps) == 1
+
+
+def test_of_a_limit_only_the_word_comes_up(stage: Stage) -> None:
+    order = call("run_code", language="shell", code="true")
+    outcome = asked(stage, order, judge(order, limits={"steps": 1}))
+    assert (outcome.stop, outcome.text) == (
+        "limit",
+        "judge used up its limit before it had an answer.",
+    )
+
+
+def test_why_it_could_not_begin_stays_on_its_side(stage: Stage) -> None:
+    secret = stage.folder / stage.canary
+    spec = {"model": "gullible", "workspace": {"path": str(secret)}}
+    outcome = asked(stage, YES, judge(YES, spec=spec))
+    assert outcome.stop == "refused"
+    assert stage.canary not in outcome.text
+
+
+def test_a_task_that_is_none_of_the_type_is_refused(stage: Stage) -> None:
+    with pytest.raises(SpecError, match="no"):
+        asked(stage, "no", judge(YES))
+
+
+def test_where_the_bits_are_used_up_nothing_begins(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage.gateway._shared.crossings, "_limit", 4)
+    before = len(list(stage.gateway.enforcement.ledger.events(kind=Kind.SESSION_OPENED)))
+    with pytest.raises(Denied) as denied:
+        asked(stage, YES, judge(YES, "no"))
+    assert denied.value.reasons == ("crossing_capacity",)
+    after = list(stage.gateway.enforcement.ledger.events(kind=Kind.SESSION_OPENED))
+    assert len(after) == before + 1
+
+
+def test_who_won_a_race_is_counted(stage: Stage) -> None:
+    slow = judge(YES, agent="slow")
+    outcome = asked(stage, YES, judge(YES), slow, race=2)
+    assert outcome.value is True
+    ledger = stage.gateway.enforcement.ledger
+    races = [e for e in ledger.events(kind=Kind.CROSSING_PASSED) if e.event.what == "race"]
+    assert [e.event.body["bits"] for e in races] == [1]
+
+
+def test_sabotage_where_failures_speak_their_words_come_up(
+    broken: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: Any = lambda self, child, error: AttenuatedRoute.failed(self, child, error)  # noqa: E731
+    monkeypatch.setattr(MediatedRoute, "failed", failed)
+    spec = {"model": "gullible", "workspace": {"path": str(broken.folder / broken.canary)}}
+    assert broken.canary in asked(broken, YES, judge(YES, spec=spec)).text
