@@ -14,6 +14,7 @@ from . import (
     crowd,
     decision,
     egress,
+    fastcontext,
     hardening,
     importing,
     ledger,
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "egress": egress,
     "team": team,
     "importing": importing,
+    "fastcontext": fastcontext,
 }
 _QUIET = 0.7
 

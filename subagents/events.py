@@ -114,6 +114,8 @@ class SubagentEvent(Event):
     kind: ClassVar[str] = "subagent"
     agent: str
     session: str
+    parent: str
+    """The session that called it."""
     depth: int
     """1 for the root's own sub-agents."""
     event: Event

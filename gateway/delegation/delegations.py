@@ -23,6 +23,7 @@ from ..lasting import in_thread, to_its_end
 from ..ledger.events import Event as LedgerEvent, Kind
 from ..runs.log import Keeping
 from ..teamspec import AttenuatedSpec, ChildSpec, MediatedSpec
+from ..telling import opened
 from .attenuated import AttenuatedRoute
 from .desk import Desk
 from .mediated import MediatedRoute
@@ -189,11 +190,12 @@ class Delegations:
         """Run the sub-agent's loop, here, to its end."""
         child, route = errand.child, errand.route
         assert child is not None
-        depth = child.standing.position.lineage.depth
+        depth, caller = child.standing.position.lineage.depth, self._standing.actor.session
 
         def emit(event: Event) -> None:
-            watcher(SubagentEvent(route.spec.agent, child.id, depth, event))
+            watcher(SubagentEvent(route.spec.agent, child.id, caller, depth, event))
 
+        emit(opened(child))
         working = asyncio.ensure_future(
             run(
                 errand.task,

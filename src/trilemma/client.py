@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from trilemma.gateway.interface import Approve, Gateway
 from trilemma.gateway.schemas import AgentSpec
+from trilemma.gateway.telling import opened
 from trilemma.result import Result
 from trilemma.subagents.events import Event
 from trilemma.subagents.progress import Progress
 from trilemma.task import Task, refuse_placeholders, render
 from trilemma.team import Team
-from trilemma.working import opened
 
 if TYPE_CHECKING:
     from trilemma.gateway.settings import Settings

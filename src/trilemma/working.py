@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from trilemma.errors import Cancelled, LimitReached
 from trilemma.gateway.interface import Session
 from trilemma.result import Denial, Result
-from trilemma.subagents.events import Event, SessionOpened, ToolDenied
+from trilemma.subagents.events import Event, ToolDenied
 from trilemma.subagents.loop import run
 from trilemma.subagents.outcome import Outcome, State
 from trilemma.subagents.progress import Progress
@@ -57,20 +57,6 @@ async def work(session: Session, task: str | Progress, on_event: Callable[[Event
     )
     stop = _stop(outcome)
     return Worked(outcome, stop, _result(session, outcome, stop, tuple(denials)))
-
-
-def opened(session: Session) -> SessionOpened:
-    """The event that tells of it."""
-    state = session.state()
-    return SessionOpened(
-        session=session.id,
-        domain=session.domain,
-        grants=state.grants,
-        held=state.held,
-        layer=session.layer,
-        notes=tuple(session.notes),
-        run=session.run,
-    )
 
 
 def _stop(outcome: Outcome) -> str:

@@ -15,8 +15,10 @@ from trilemma.cli.kept import Kept
 from trilemma.cli.lamps import lamps
 from trilemma.cli.progress import Progress
 from trilemma.result import Result
-from trilemma.subagents.events import Event, SessionOpened, ToolDenied, ToolReturned
+from trilemma.subagents.events import Event, SessionOpened, SubagentEvent, ToolDenied, ToolReturned
 
+_MEMBERS = 12
+"""Sub-agents at work that are shown by name."""
 _RUNNING = 4
 """Running calls that are shown by name."""
 
@@ -52,6 +54,9 @@ class LiveView:
                 self._console.print(timeline.returned(self._progress.called(event), event))
             case ToolDenied():
                 self._console.print(timeline.denied(self._progress.called(event), event))
+            case SubagentEvent():
+                if text := timeline.below(event, self._progress.members):
+                    self._console.print(text)
             case _:
                 pass
 
@@ -98,7 +103,24 @@ class LiveView:
             f"{phrases.cost(progress.usage)}, {phrases.duration(progress.seconds)}",
             "dim",
         )
-        return Group(*self._doing(), head)
+        return Group(*self._doing(), head, *self._team())
+
+    def _team(self) -> Iterator[Text]:
+        """Who is at work below the agent, in which domain, with what."""
+        progress = self._progress
+        members = list(progress.members.in_order(progress.session))
+        for member in members[:_MEMBERS]:
+            text = Text("  " * member.depth, overflow="ellipsis", no_wrap=True)
+            text.append(f"{line(member.agent, 40)}  ", "bold cyan")
+            text.append_text(lamps(member.grants, member.held))
+            if member.domain != progress.domain:
+                text.append("  in a domain of its own", "magenta")
+            text.append(f"  step {member.step}", "dim")
+            for call in member.running.values():
+                text.append(f"  … {line(call.name)} {line(call.arguments, 80)}", "cyan")
+            yield text
+        if len(members) > _MEMBERS:
+            yield Text(f"  and {len(members) - _MEMBERS} more sub-agents", "cyan")
 
     def _doing(self) -> Iterator[Text]:
         running = list(self._progress.running.values())

@@ -9,7 +9,7 @@ from trilemma.cli.escape import block, line
 from trilemma.cli.kept import Kept
 from trilemma.cli.progress import Progress
 from trilemma.result import Result
-from trilemma.subagents.events import Event, SessionOpened, ToolDenied, ToolReturned
+from trilemma.subagents.events import Event, SessionOpened, SubagentEvent, ToolDenied, ToolReturned
 
 
 class PlainView:
@@ -40,6 +40,9 @@ class PlainView:
                 _print(timeline.returned(self._progress.called(event), event).plain)
             case ToolDenied():
                 _print(timeline.denied(self._progress.called(event), event).plain)
+            case SubagentEvent():
+                if text := timeline.below(event, self._progress.members):
+                    _print(text.plain)
             case _:
                 pass
 

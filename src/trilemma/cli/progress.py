@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from trilemma.cli.members import Members
 from trilemma.inference.messages import Usage
 from trilemma.policy.capability import NONE, CapabilitySet
 from trilemma.subagents.events import (
@@ -12,6 +13,7 @@ from trilemma.subagents.events import (
     SessionOpened,
     StepFinished,
     StepStarted,
+    SubagentEvent,
     TextDelta,
     ToolCalled,
     ToolDenied,
@@ -29,12 +31,15 @@ class Progress:
     model: str
     clock: Callable[[], float] = time.monotonic
     session: str = ""
+    domain: str = ""
     grants: CapabilitySet | None = NONE
     held: CapabilitySet = NONE
     step: int = 0
     finished: int = 0
     usage: Usage = field(default_factory=Usage)
     running: dict[str, ToolCalled] = field(default_factory=dict)
+    members: Members = field(default_factory=Members)
+    """The sub-agents at work."""
     text: str = ""
     """The end of what the model says now."""
     started: float = 0.0
@@ -61,6 +66,7 @@ class Progress:
         match event:
             case SessionOpened():
                 self.session, self.grants = event.session, event.grants
+                self.domain = event.domain
                 self.held |= event.held
             case StepStarted():
                 self.step, self.text = event.step, ""
@@ -72,5 +78,7 @@ class Progress:
                 self.running[event.id] = event
             case HeldChanged():
                 self.held |= event.held
+            case SubagentEvent():
+                self.members.note(event)
             case _:
                 pass

@@ -3,10 +3,18 @@
 from rich.text import Text
 
 from trilemma.cli.escape import line
-from trilemma.cli.phrases import because, duration
-from trilemma.subagents.events import ToolCalled, ToolDenied, ToolReturned
+from trilemma.cli.members import Members
+from trilemma.cli.phrases import because, counted, duration
+from trilemma.subagents.events import (
+    Finished,
+    SubagentEvent,
+    ToolCalled,
+    ToolDenied,
+    ToolReturned,
+)
 
 _ARGUMENTS = 160
+_NAME = 40
 _ERROR = 200
 
 
@@ -27,6 +35,20 @@ def denied(call: ToolCalled, event: ToolDenied) -> Text:
     if event.call_id:
         text.append(f"  (trilemma why {line(event.call_id)})", "dim")
     return text
+
+
+def below(event: SubagentEvent, members: Members) -> Text | None:
+    """What is over in a sub-agent, with its name; None for what is not worth a line."""
+    match event.event:
+        case ToolReturned() as ended:
+            text = returned(members.called(event, ended), ended)
+        case ToolDenied() as ended:
+            text = denied(members.called(event, ended), ended)
+        case Finished() as ended:
+            text = Text(f"  ■ {ended.state}, {counted(ended.steps, 'step')}", "dim")
+        case _:
+            return None
+    return Text("  " * event.depth).append(line(event.agent, _NAME), "bold cyan").append_text(text)
 
 
 def _call(mark: str, style: str, call: ToolCalled) -> Text:
