@@ -199,9 +199,10 @@ class LocalGateway:
     ) -> LocalSession:
         """Start a sub-agent in a domain of its own. Blocking."""
         assert child.spec is not None, "its file was read with its parent's"
-        actor = Actor(self.principal, new_id("dom"), session, child.spec.granted)
+        spec = child.spec.model_copy(update={"name": child.agent})
+        actor = Actor(self.principal, new_id("dom"), session, spec.granted)
         approve = parent.approve
-        return self.begin(Admission(child.spec, actor, brings, True, None, approve, position))
+        return self.begin(Admission(spec, actor, brings, True, None, approve, position))
 
     def _entered(self, domain: str, admit: Callable[[DomainEgress], LocalSession]) -> LocalSession:
         """Let one more session into a domain, and keep it in mind."""

@@ -16,6 +16,9 @@ def show(
     kind: Annotated[
         str, typer.Option(help="Events of this kind only: call.denied, or call for all of call.*")
     ] = "",
+    tree: Annotated[
+        str, typer.Option(help="Events of this root session and of all below it only.")
+    ] = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per event.")] = False,
 ) -> None:
@@ -23,7 +26,7 @@ def show(
     from trilemma.cli.auditlog import Query, print_events
     from trilemma.gateway.settings import Settings
 
-    query = Query(session=session, domain=domain, kind=kind)
+    query = Query(session=session, domain=domain, kind=kind, tree=tree)
     print_events(Settings.from_environment(), query, follow=follow, json=json)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from trilemma.cli import ledgers
 from trilemma.cli.escape import line
+from trilemma.cli.trees import place, sessions_of
 from trilemma.errors import SpecError
 from trilemma.gateway.ledger.events import Kind, Recorded
 from trilemma.gateway.ledger.store import Ledger
@@ -24,6 +25,8 @@ class Query:
     session: str = ""
     domain: str = ""
     kind: str = ""
+    tree: str = ""
+    """Events of all sessions below this root, and of it."""
 
     def __post_init__(self) -> None:
         if self.kind and not any(self._has_kind(kind) for kind in Kind):
@@ -32,7 +35,10 @@ class Query:
 
     def find(self, ledger: Ledger, after: int) -> Iterator[Recorded]:
         """The events after a position."""
+        tree = sessions_of(ledger, self.tree) if self.tree else None
         for found in ledger.events(after=after, session=self.session, domain=self.domain):
+            if tree is not None and found.event.session not in tree:
+                continue
             if not self.kind or self._has_kind(found.event.kind):
                 yield found
 
@@ -68,6 +74,7 @@ def event_line(found: Recorded) -> str:
             parts.append(f"{line(name)} carries {show(label)}")
     for name, label in sorted(event.drops.items()):
         parts.append(f"{line(name)} carries {show(label)} no more")
+    parts.append(place(event.body) if event.kind is Kind.SESSION_OPENED else "")
     decision = event.body.get("decision") or {}
     reasons = decision.get("reasons") or event.body.get("reasons") or ()
     if reasons:

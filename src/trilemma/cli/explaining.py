@@ -8,6 +8,7 @@ from trilemma.cli import ledgers
 from trilemma.cli.auditlog import event_line
 from trilemma.cli.escape import block, line
 from trilemma.cli.failure import Stop
+from trilemma.cli.trees import place
 from trilemma.gateway.ledger.accounts import owner
 from trilemma.gateway.ledger.events import Kind, Recorded
 from trilemma.gateway.ledger.store import Ledger
@@ -44,6 +45,29 @@ def _explanation(ledger: Ledger, events: list[Recorded]) -> Iterator[str]:
         yield event_line(found).strip()
         yield from _decision(ledger, found)
         yield from _crossing(found)
+        yield from _delegation(found)
+    if events:
+        yield from _place(ledger, events[0])
+
+
+def _delegation(found: Recorded) -> Iterator[str]:
+    """To whom a task was handed, where the call is one that hands one on."""
+    body = found.event.body
+    if "child" in body:
+        yield f"    handed to: {line(body['agent'])} ({line(body['mode'])}), {line(body['child'])}"
+
+
+def _place(ledger: Ledger, found: Recorded) -> Iterator[str]:
+    """Whose call it was, up to the root of the tree."""
+    session: str | None = found.event.session
+    while session:
+        opened = next(ledger.events(session=session, kind=Kind.SESSION_OPENED), None)
+        if opened is None:
+            return
+        body = opened.event.body
+        words = (f"called by {line(str(body.get('agent', '')))},", line(session), place(body))
+        yield " ".join(word for word in words if word)
+        session = body.get("parent")
 
 
 def _crossing(found: Recorded) -> Iterator[str]:

@@ -16,6 +16,7 @@ from trilemma.cli import ledgers, phrases
 from trilemma.cli.escape import line
 from trilemma.cli.failure import Exit, Stop
 from trilemma.cli.lamps import lamps
+from trilemma.cli.trees import in_order
 from trilemma.gateway.ledger.events import Kind, Recorded
 from trilemma.gateway.ledger.store import Ledger
 from trilemma.gateway.settings import Settings
@@ -26,6 +27,8 @@ from trilemma.sandbox.runtime import Instance
 _PATIENCE = 30.0
 _LOOK = 0.1
 _PIPE_WIDTH = 240
+_MODES = {"mediated": " (mediated)"}
+"""What is said of a session that its place in the tree does not show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,9 @@ class Running:
     calls: int
     seconds: float
     instance: str
+    parent: str | None = None
+    mode: str = "root"
+    tree: str = ""
 
     @property
     def process(self) -> int:
@@ -123,6 +129,9 @@ def _running(ledger: Ledger, opened: Recorded) -> Running:
         calls=sum(1 for _ in reserved),
         seconds=age.total_seconds(),
         instance=str(body.get("instance", "")),
+        parent=body.get("parent"),
+        mode=str(body.get("mode", "root")),
+        tree=str(body.get("tree", event.session)),
     )
 
 
@@ -137,11 +146,11 @@ def _print_sessions(sessions: list[Running], *, json: bool) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("SESSION", "AGENT", "MODEL", "HOLDS", "CALLS", "AGE", "PROCESS"):
         table.add_column(name, no_wrap=True)
-    for each in sessions:
+    for each, depth in in_order(sessions, lambda s: s.session, lambda s: s.parent):
         process = Text(str(each.process)) if each.alive else Text("dead: trilemma clean", "red")
         table.add_row(
             Text(line(each.session)),
-            Text(line(each.agent)),
+            Text("  " * depth + line(each.agent) + _MODES.get(each.mode, "")),
             Text(line(each.model)),
             lamps(each.grants, each.held),
             Text(str(each.calls)),
@@ -161,6 +170,9 @@ def _session_object(each: Running) -> dict[str, Any]:
         "model": each.model,
         "grants": None if each.grants is None else [str(c) for c in ordered(each.grants)],
         "held": [str(c) for c in ordered(each.held)],
+        "parent": each.parent,
+        "mode": each.mode,
+        "tree": each.tree,
         "calls": each.calls,
         "seconds": round(each.seconds, 3),
         "process": each.process,
