@@ -164,6 +164,36 @@ class Agent:
             )
         )
 
+    async def aresume(
+        self,
+        run: str,
+        *,
+        client: "Client | None" = None,
+        approve: "Approve | None" = None,
+        on_event: "Callable[[Event], None] | None" = None,
+    ) -> "Result":
+        """Go on with a run of this agent that was interrupted: :meth:`Client.resume`.
+
+        Raises:
+            SpecError: there is no such run, it has ended, or it is of another agent.
+            Denied, WorkspaceError, SandboxError, LedgerError: it cannot go on now.
+        """
+        from trilemma.client import default_client
+
+        chosen = client or default_client()
+        return await chosen.resume(run, spec=self.spec, approve=approve, on_event=on_event)
+
+    def resume(
+        self,
+        run: str,
+        *,
+        client: "Client | None" = None,
+        approve: "Approve | None" = None,
+        on_event: "Callable[[Event], None] | None" = None,
+    ) -> "Result":
+        """Go on with a run and wait: :meth:`aresume` for callers without an event loop."""
+        return _wait(self.aresume(run, client=client, approve=approve, on_event=on_event))
+
     async def stream(
         self, task: "Task", *, client: "Client | None" = None, **options: Any
     ) -> "AsyncIterator[Event | Result]":

@@ -114,6 +114,8 @@ class Client:
 async def _to_the_end(team: Team, task: str | Progress) -> Result:
     """Run the agent in its session and close that, whatever happens."""
     try:
+        # Also where whoever is told of it fails, the run is not done.
+        team.stop = "crashed"
         team.on_event(opened(team.session))
         return await team.work(task)
     finally:
