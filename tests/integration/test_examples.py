@@ -100,6 +100,17 @@ def test_reader_fetches_and_computes(examples: Path, servers: tuple[Server, Serv
     assert re.search(r"^ *\d+ +\d+$", text, flags=re.MULTILINE)
 
 
+def test_fast_context_finds_every_name_side_by_side_and_alone(examples: Path) -> None:
+    script = examples / "fast-context" / "ask.py"
+    names = ("BaseModel", "TypeAdapter", "SecretStr")
+    together, alone = (run(script, *way, "pydantic", *names) for way in ((), ("--alone",)))
+    found = re.findall(r"^(\S+\.py:\d+: \w+)$", together, flags=re.MULTILINE)
+    assert {line.split()[-1] for line in found} == set(names)
+    assert found == re.findall(r"^(\S+\.py:\d+: \w+)$", alone, flags=re.MULTILINE)
+    assert "4 agents asked the model 14 times" in together
+    assert "1 agents asked the model 11 times" in alone
+
+
 def test_inbox_writes_its_report_and_refuses_code(examples: Path) -> None:
     text = run(examples / "inbox" / "triage.py")
     assert "read_mail x16" in text

@@ -12,7 +12,8 @@ import pytest
 
 pytest.importorskip("litellm", reason="needs LiteLLM: pip install 'trilemma[models]'")
 
-from benchmarks.modelserver import Assumed, ModelServer, Profile, model_server
+from benchmarks.modelserver import ModelServer, model_server
+from benchmarks.speed import Assumed, Profile
 
 from trilemma import Agent, Client, Result, child, mediated
 from trilemma.gateway.delegation.attenuated import AttenuatedRoute

@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip("litellm", reason="needs LiteLLM: pip install 'trilemma[models]'")
 
-from benchmarks.modelserver import Assumed, ModelServer, Profile, Read, model_server
+from benchmarks.modelserver import ModelServer, Read, model_server
 from benchmarks.prefixcache import PrefixCache, Request
+from benchmarks.speed import Assumed, Profile
 
 from trilemma.errors import LimitReached
 from trilemma.gateway.enforcement import Actor, Enforcement
