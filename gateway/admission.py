@@ -79,6 +79,7 @@ class Admission:
                 prefix=self._prefix(tools.values()),
                 plan=plan,
                 workspace=workspace,
+                workspaces=frozenset({workspace.workspace} if workspace else ()),
                 egress=egress,
                 destinations=Destinations(self.spec.destinations, shared.policy.egress.allow),
                 approve=self.approve,

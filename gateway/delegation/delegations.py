@@ -138,6 +138,8 @@ class Delegations:
         if isinstance(spec, AttenuatedSpec):
             task = text_task(order.task)
             return AttenuatedRoute(here, spec, task, order.context, order.brings, self._openers)
+        if order.context:
+            raise SpecError(f"{spec.agent!r} is mediated and told its task alone, no context")
         task = spec.asks.read(text_task(order.task) if isinstance(spec.asks, Free) else order.task)
         mediated = sum(isinstance(each, MediatedSpec) for each in self._children.values())
         return MediatedRoute(

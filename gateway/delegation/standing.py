@@ -49,6 +49,8 @@ class Standing:
     """What the prompts of all sessions of its domain in this tree begin with."""
     plan: SandboxPlan
     workspace: SessionWorkspace | None
+    workspaces: frozenset[str]
+    """What may be heard of in its domain, by identity: its own and those of whom it shares with."""
     egress: DomainEgress
     destinations: Destinations
     approve: Approve | None
@@ -59,8 +61,3 @@ class Standing:
     def children(self) -> Mapping[str, ChildSpec]:
         """The sub-agents that its model may call, by name."""
         return {child.agent: child for child in self.spec.agents}
-
-    @property
-    def workspaces(self) -> frozenset[str]:
-        """The workspace it works on, by its identity in the ledger."""
-        return frozenset() if self.workspace is None else frozenset({self.workspace.workspace})

@@ -89,3 +89,13 @@ def stage(team_gateway: LocalGateway, make_stage: Callable[[LocalGateway], Stage
 def broken(broken_gateway: LocalGateway, make_stage: Callable[[LocalGateway], Stage]) -> Stage:
     """A stage where the test may remove a control."""
     return make_stage(broken_gateway)
+
+
+@pytest.fixture
+def passing(
+    tmp_path: Path, outside: Origin, base_image: str, code_image: str
+) -> Iterator[LocalGateway]:
+    """A gateway that the test may close."""
+    with _gateway(tmp_path / "passing", outside) as gateway:
+        yield gateway
+    verify(gateway.settings.ledger)

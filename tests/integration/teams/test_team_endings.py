@@ -12,6 +12,8 @@ from trilemma.errors import Cancelled, Denied
 from trilemma.gateway.agentfile import read_agent
 from trilemma.gateway.interface import Delegation
 from trilemma.gateway.ledger.events import Kind, Recorded
+from trilemma.gateway.ledger.store import Ledger
+from trilemma.gateway.local import LocalGateway
 from trilemma.gateway.teamspec import AttenuatedSpec
 from trilemma.policy.capability import Capability
 
@@ -50,9 +52,8 @@ async def under_way(stage: Stage, domain: str, calls: int = 1) -> None:
         await asyncio.sleep(0.01)
 
 
-def ends_in_order(stage: Stage, domain: str) -> None:
+def ends_in_order(recorded: list[Recorded]) -> None:
     """Every sub-agent's session was closed before its parent's, and every call was settled."""
-    recorded = events(stage, domain)
     closed = {e.event.session: e.seq for e in recorded if e.event.kind is Kind.SESSION_CLOSED}
     opened = [e for e in recorded if e.event.kind is Kind.SESSION_OPENED]
     for session in opened:
@@ -104,7 +105,7 @@ def test_a_sub_agent_ends_with_its_parent(stage: Stage, end: End) -> None:
         await end(stage, session, working)
         assert session.standing.position.node.children == ()
         await session.close("done")
-        ends_in_order(stage, session.domain)
+        ends_in_order(events(stage, session.domain))
 
     asyncio.run(asyncio.wait_for(play(), 30))
 
@@ -123,7 +124,7 @@ def test_a_sub_agent_that_is_stopped_is_no_end_of_its_parent(stage: Stage) -> No
         again = await session.delegate(Delegation("worker", QUICK))
         assert again.ok
         await session.close("done")
-        ends_in_order(stage, session.domain)
+        ends_in_order(events(stage, session.domain))
 
     asyncio.run(asyncio.wait_for(play(), 30))
 
@@ -149,7 +150,7 @@ def test_sixty_four_at_once_all_come_back(stage: Stage) -> None:
             await asyncio.gather(*[session.delegate(order) for _ in range(65)])
         assert denied.value.reasons == ("team_width",)
         await session.close("done")
-        ends_in_order(stage, session.domain)
+        ends_in_order(events(stage, session.domain))
 
     asyncio.run(asyncio.wait_for(play(), 60))
 
@@ -186,7 +187,7 @@ def test_the_first_that_ends_well_wins_and_the_others_are_gone(stage: Stage) -> 
         assert outcome.ok
         assert session.standing.position.node.children == ()
         await session.close("done")
-        ends_in_order(stage, session.domain)
+        ends_in_order(events(stage, session.domain))
 
     asyncio.run(asyncio.wait_for(play(), 30))
 
@@ -203,3 +204,22 @@ def test_whoever_takes_over_answers_for_its_parent(stage: Stage) -> None:
     assert result.text.endswith("mine\n")
     assert stage.canary not in result.text
     assert result.steps == 1
+
+
+def test_a_gateway_that_closes_ends_every_tree(
+    passing: LocalGateway, make_stage: Callable[[LocalGateway], Stage]
+) -> None:
+    stage = make_stage(passing)
+
+    async def play() -> None:
+        session = await opened(stage, agents=[worker(agents=[worker(agent="inner")])])
+        order = Delegation("worker", call("inner", task=SLOW))
+        working = asyncio.ensure_future(session.delegate(order))
+        await under_way(stage, session.domain)
+        await passing.close()
+        ended = await asyncio.gather(working, return_exceptions=True)
+        assert not getattr(ended[0], "ok", False)
+        with Ledger.open(passing.settings.ledger) as ledger:
+            ends_in_order(list(ledger.events(domain=session.domain)))
+
+    asyncio.run(asyncio.wait_for(play(), 30))

@@ -13,7 +13,7 @@ from trilemma.gateway.delegation.attenuated import AttenuatedRoute
 from trilemma.gateway.delegation.mediated import MediatedRoute
 from trilemma.gateway.interface import ChildOutcome, Delegation
 from trilemma.gateway.ledger.events import Kind
-from trilemma.subagents.events import Finished, SubagentEvent
+from trilemma.subagents.events import Finished, SessionOpened, SubagentEvent
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
 
@@ -151,3 +151,37 @@ def test_sabotage_where_failures_speak_their_words_come_up(
     monkeypatch.setattr(MediatedRoute, "failed", failed)
     spec = {"model": "gullible", "workspace": {"path": str(broken.folder / broken.canary)}}
     assert broken.canary in asked(broken, YES, judge(YES, spec=spec)).text
+
+
+def test_whoever_asks_for_another_pays_for_the_folder_as_well(stage: Stage) -> None:
+    between = {"agent": "between", "agents": [judge(YES)]}
+    stage.run(
+        call("between", task=call("judge", task=YES)),
+        grants=["files"],
+        workspace=stage.own(),
+        agents=[between],
+    )
+    ledger = stage.gateway.enforcement.ledger
+    opened = next(ledger.events(kind=Kind.WORKSPACE_OPENED, domain=_domain(stage)))
+    charged = {e.event.workspace for e in ledger.events(kind=Kind.CROSSING_PASSED)}
+    assert opened.event.workspace in charged
+
+
+def test_a_mediated_agent_is_told_no_context(stage: Stage) -> None:
+    with pytest.raises(SpecError, match="no context"):
+        asyncio.run(_with_context(stage))
+
+
+async def _with_context(stage: Stage) -> None:
+    spec = {"model": "gullible", "agents": [judge(YES)]}
+    agent = read_agent(spec, origin="test", base=stage.folder.parent)
+    session = await stage.gateway.open(agent, new_domain=True)
+    try:
+        await session.delegate(Delegation("judge", YES, context="more"))
+    finally:
+        await session.close("done")
+
+
+def _domain(stage: Stage) -> str:
+    """Of the run that was shown first."""
+    return next(e.domain for e in stage.events if isinstance(e, SessionOpened))
