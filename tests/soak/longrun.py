@@ -159,7 +159,9 @@ class LongRun:
         lines = [line.split() for line in (self.root / "steps.log").read_text().splitlines()]
         whole = [line for line in lines if len(line) == 3]
         times, rss = [float(t) for _, t, _ in whole], [int(kb) / 1024 for *_, kb in whole]
-        tenth, few = max(1, len(whole) // 10), max(1, len(self._resumes) // 4)
+        tenth = max(1, len(whole) // 10)
+        resumes = self._resumes[1:] or self._resumes
+        few = max(1, len(resumes) // 4)
         return Report(
             steps=len(sizes),
             kills=len(self._kills),
@@ -172,8 +174,8 @@ class LongRun:
             rss_first_mb=_median(rss[:tenth]),
             rss_last_mb=_median(rss[-tenth:]),
             rss_most_mb=round(max(rss), 2),
-            resume_first_s=_median(self._resumes[1 : 1 + few]),
-            resume_last_s=_median(self._resumes[-few:]),
+            resume_first_s=_median(resumes[:few]),
+            resume_last_s=_median(resumes[-few:]),
             kept_kb=self._kept // 1024,
             ledger_mb=round(ledger_path.stat().st_size / 2**20, 1),
             seconds=round(seconds, 1),
