@@ -57,6 +57,16 @@ class Usage:
             self.priced and other.priced,
         )
 
+    def since(self, before: "Usage") -> "Usage":
+        """What was used after ``before``, which is part of this."""
+        return Usage(
+            self.input_tokens - before.input_tokens,
+            self.output_tokens - before.output_tokens,
+            self.cached_tokens - before.cached_tokens,
+            self.cost_usd - before.cost_usd,
+            self.priced,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

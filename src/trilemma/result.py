@@ -56,6 +56,7 @@ class Result:
     domain: str
     steps: int
     usage: Usage
+    """By the agent and by its sub-agents."""
     denials: tuple[Denial, ...] = ()
     layer: str | None = None
     """The layer that holds the changes, for ``trilemma workspace diff``."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from trilemma.errors import Cancelled, LimitReached
 from trilemma.gateway.interface import Session
+from trilemma.inference.messages import Usage
 from trilemma.result import Denial, Result
 from trilemma.subagents.events import Event, ToolDenied
 from trilemma.subagents.loop import run
@@ -46,17 +47,22 @@ async def work(session: Session, task: str | Progress, on_event: Callable[[Event
             denials.append(Denial(event.call_id, event.name, event.reasons, event.text))
         on_event(event)
 
+    before = session.state()
     outcome = await run(
         task,
         layout=Layout(SharedPrefix(session.spec.instructions, session.tools)),
         call_model=session.call_model,
         call_tool=session.call_tool,
-        seconds=session.state().remaining.seconds,
+        seconds=before.remaining.seconds,
         context_tokens=session.spec.limits.context_tokens,
         emit=emit,
     )
     stop = _stop(outcome)
-    return Worked(outcome, stop, _result(session, outcome, stop, tuple(denials)))
+    # Of the agent and its sub-agents, and by the earlier parts of a run that goes on.
+    used = session.state().spent.usage.since(before.spent.usage)
+    if isinstance(task, Progress):
+        used += task.spent.usage
+    return Worked(outcome, stop, _result(session, outcome, stop, used, tuple(denials)))
 
 
 def _stop(outcome: Outcome) -> str:
@@ -68,7 +74,9 @@ def _stop(outcome: Outcome) -> str:
     return str(outcome.state)
 
 
-def _result(session: Session, outcome: Outcome, stop: str, denials: tuple[Denial, ...]) -> Result:
+def _result(
+    session: Session, outcome: Outcome, stop: str, used: Usage, denials: tuple[Denial, ...]
+) -> Result:
     return Result(
         text=outcome.text,
         stop=stop,
@@ -76,7 +84,7 @@ def _result(session: Session, outcome: Outcome, stop: str, denials: tuple[Denial
         session=session.id,
         domain=session.domain,
         steps=outcome.steps,
-        usage=outcome.usage,
+        usage=used,
         denials=denials,
         layer=session.layer,
         run=session.run,

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def examples(tmp_path: Path, base_image: str, code_image: str) -> Path:
     """A copy of the examples, with programs pinned as they are in this machine's image."""
-    ignored = shutil.ignore_patterns("home", "source", "__pycache__")
+    ignored = shutil.ignore_patterns("home", "source", "project", "__pycache__")
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=ignored)
     agent = tmp_path / "examples" / "inbox" / "agent.yaml"
     text = agent.read_text()
@@ -162,6 +162,51 @@ def test_a_desk_that_asks_in_free_text_is_refused(
     script.write_text(script.read_text().replace(typed, 'asks="free"'))
     assert "denied: researcher: delegation_third" in run(script, address, policy=policy)
     assert "GET" not in log.read_text()
+
+
+@pytest.fixture
+def index(examples: Path) -> Iterator[tuple[str, Path]]:
+    """The index of the release team: the policy that it asks for, and its log."""
+    folder, log = examples / "release-team", examples / "index.log"
+    with log.open("w") as file:
+        process = subprocess.Popen([sys.executable, folder / "index.py", "0"], stdout=file)
+    while "# what is asked" not in (text := log.read_text()):
+        assert process.poll() is None
+    policy = text.partition("# what is asked")[0]
+    port = policy.rpartition(":")[2].strip("']\n")
+    for name in ("team.yaml", "task.txt"):
+        path = folder / name
+        path.write_text(path.read_text().replace("8040", port))
+    yield policy, log
+    process.terminate()
+    process.wait()
+
+
+def test_the_release_team_runs_from_its_file(examples: Path, index: tuple[str, Path]) -> None:
+    policy, log = index
+    folder = examples / "release-team"
+    run(folder / "project.py", policy=policy)
+    home = examples.parent / "state"
+    with (folder / "task.txt").open() as task:
+        done = subprocess.run(
+            [sys.executable, "-m", "trilemma", "run", str(folder / "team.yaml"), "-"],
+            stdin=task,
+            env={**os.environ, "TRILEMMA_HOME": str(home)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    for line in (
+        *('Published: "0.9.0"', "answers ['Request', 'EndOfMessage']"),
+        "class LocalProtocolError(ProtocolError):",
+    ):
+        assert line in done.stdout
+    assert re.search(r"^  reviewer +. search_files", done.stderr, flags=re.MULTILINE)
+    assert "index  ✗ run_code" in done.stderr
+    assert "That is no answer" in done.stderr
+    asked = [line for line in log.read_text().splitlines() if "GET" in line]
+    assert [line.split()[2] for line in asked] == ["/h11.txt"]
+    assert not (folder / "project" / "RELEASE.md").exists()
 
 
 def test_the_mailbox_is_the_same_each_time(tmp_path: Path) -> None:
