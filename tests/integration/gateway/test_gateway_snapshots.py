@@ -70,6 +70,27 @@ def test_another_domain_reads_the_clean_folder_while_a_layer_is_written(
     assert not (folder / "b.txt").exists()
 
 
+def test_a_sub_agent_of_another_domain_reads_clean_what_its_parent_writes(
+    gate: Make, folder: Path
+) -> None:
+    read = 'CALL read_file {"path": "a.txt"}'
+    reader = {
+        "name": "reader",
+        "model": "gullible",
+        "grants": ["files"],
+        "tools": ["read_file"],
+        "workspace": of(folder),
+    }
+    crossing = {"asks": {"enum": [read]}, "answers": "free"}
+    child = {"agent": "reader", "mode": "mediated", "spec": reader, **crossing}
+    made = gate()
+    parent = made.open("read_file", "write_file", files=True, agents=[child], **FILES_CODE)
+    parent.ok("write_file", path="a.txt", text="only in the parent's layer")
+    assert "canary-4711" in parent.ok("reader", task=read)
+    assert "only in" in parent.ok("read_file", path="a.txt")
+    assert copies(made) == []
+
+
 def test_what_a_layer_holds_is_copied_with_its_label(made: Any, folder: Path) -> None:
     first = made.open("write_file", "run_code", files=True, **FILES_CODE)
     first.ok("write_file", path="new/n.txt", text="from code")

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from trilemma.errors import LedgerError, WorkspaceError
+from trilemma.gateway.ledger.declassified import contents_digest
 from trilemma.gateway.ledger.events import Event, Kind, Use
 from trilemma.gateway.ledger.fold import Held
 from trilemma.gateway.ledger.rules import LabelMoved
@@ -121,6 +122,44 @@ class LedgerMachine(RuleBasedStateMachine):
         except LabelMoved:
             return
         raise AssertionError("opened without its label")
+
+    @rule(target=workspaces, workspace=workspaces, label=SETS)
+    def copy(self, workspace: str, label: CapabilitySet) -> str:
+        """A copy has at least the label of what was copied; with less there is none."""
+        name = self.new_name()
+        body = {"of": [workspace]}
+        event = Event(kind=Kind.WORKSPACE_SNAPSHOT, joins={name: label}, body=body)
+        try:
+            self.ledger.append(event)
+        except LedgerError:
+            assert not self.labels[workspace] <= label
+            return workspace
+        assert self.labels[workspace] <= label
+        self.labels[name] = set(label)
+        return name
+
+    @rule(workspace=workspaces, removes=SETS, session=st.none() | sessions)
+    def declassify(
+        self, workspace: str, removes: CapabilitySet, session: tuple[str, str] | None
+    ) -> None:
+        domain, name = session or ("", "")
+        event = Event(
+            kind=Kind.WORKSPACE_DECLASSIFIED,
+            principal="me",
+            domain=domain,
+            session=name,
+            drops={workspace: removes},
+            body={"files": {}, "digest": contents_digest({})},
+        )
+        in_use = any(w == workspace for _, _, w in self.open)
+        may = session is None and removes and removes <= self.labels[workspace] and not in_use
+        try:
+            self.ledger.append(event)
+        except (LedgerError, WorkspaceError):
+            assert not may
+        else:
+            assert may
+            self.labels[workspace] -= removes
 
     @rule(session=sessions, workspace=workspaces)
     def close_workspace(self, session: tuple[str, str], workspace: str) -> None:
