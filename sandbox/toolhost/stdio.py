@@ -52,13 +52,11 @@ class Inside(Switchboard):
         if message.kind != ALIVE:
             super()._do(message)
 
-    def _arrange_more(self, wanted: dict[int, int]) -> None:
-        wanted[self._host] = select.POLLIN
-        self._callbacks[self._host] = self._host_ended
+    def _arrange_more(self) -> None:
+        self._watch.want(self._host, select.POLLIN, self._host_ended)
         tunnels = sum(number % 2 for number in self._streams)
         if self._listener is not None and tunnels < TUNNELS:
-            wanted[self._listener.fileno()] = select.POLLIN
-            self._callbacks[self._listener.fileno()] = self._open
+            self._watch.want(self._listener.fileno(), select.POLLIN, self._open)
 
     def _host_ended(self, _: int) -> None:
         self._over = True

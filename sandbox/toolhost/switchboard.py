@@ -11,11 +11,10 @@ everything ends.
 import select
 import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
 
 from .pipes import Bytes
 from .stream import Piece, Stream
+from .watch import Callback, Watch
 from .wire import (
     CONTROL,
     CREDIT,
@@ -50,9 +49,7 @@ class Switchboard:
         self._streams = {CONTROL: self._control}
         self._newest = {0: CONTROL, 1: -1}
         """The last number of each parity: even ones are opened outside, odd ones inside."""
-        self._poll = select.poll()
-        self._masks: dict[int, int] = {}
-        self._callbacks: dict[int, Callable[[int], None]] = {}
+        self._watch = Watch()
         self._unread = False
         """The last round did not read all that had come."""
         self._over = False
@@ -71,14 +68,13 @@ class Switchboard:
 
     def _round(self) -> None:
         self._arrange()
-        ready = self._poll.poll(0 if self._unread else 1000 * SIGN)
+        ready = self._watch.wait(0 if self._unread else SIGN)
         if self._unread:
             self._hear(select.POLLIN)
         for fd, events in ready:
             if self._over:
                 return
-            if (callback := self._callbacks.get(fd)) is not None:
-                callback(events)
+            self._watch.tell(fd, events)
         self._look_at_the_clock(time.monotonic())
         if self._out:
             del self._out[: self._line.write(bytes(self._out))]
@@ -87,33 +83,24 @@ class Switchboard:
 
     def _arrange(self) -> None:
         """Say what is waited for in this round."""
-        wanted: dict[int, int] = {}
+        self._watch.begin()
         if self._out:
-            wanted[self._line.writing] = select.POLLOUT
-        wanted[self._line.reading] = wanted.get(self._line.reading, 0) | select.POLLIN
-        self._callbacks = {self._line.reading: self._hear}
-        self._arrange_more(wanted)
+            self._watch.want(self._line.writing, select.POLLOUT)
+        self._watch.want(self._line.reading, select.POLLIN, self._hear)
+        self._arrange_more()
         for stream in self._streams.values():
             reads = stream.sends and len(self._out) < _FULL
             mask = (select.POLLIN if reads else 0) | (select.POLLOUT if stream.writes else 0)
             if mask:
-                wanted[stream.sock.fileno()] = mask
-                self._callbacks[stream.sock.fileno()] = self._attending(stream)
-        for fd in self._masks.keys() - wanted.keys():
-            with suppress(KeyError):
-                self._poll.unregister(fd)
-        for fd, mask in wanted.items():
-            if self._masks.get(fd) != mask:
-                self._poll.register(fd, mask)
-        self._masks = wanted
+                self._watch.want(stream.sock.fileno(), mask, self._attending(stream))
 
-    def _arrange_more(self, wanted: dict[int, int]) -> None:
+    def _arrange_more(self) -> None:
         """What else this half waits for."""
 
     def _look_at_the_clock(self, now: float) -> None:
         """What this half does from time to time."""
 
-    def _attending(self, stream: Stream) -> Callable[[int], None]:
+    def _attending(self, stream: Stream) -> Callback:
         def attend(events: int) -> None:
             if stream.writes and events & ~select.POLLIN:
                 self._flush(stream)
@@ -227,17 +214,11 @@ class Switchboard:
 
     def _settle(self, stream: Stream) -> None:
         if stream.over and self._streams.pop(stream.number, None) is not None:
-            self._forget(stream.sock.fileno())
+            self._watch.forget(stream.sock.fileno())
             stream.close()
 
     def _say(self, kind: int, stream: Stream, payload: bytes = b"") -> None:
         self._out += pack(kind, stream.number, payload)
-
-    def _forget(self, fd: int) -> None:
-        """Before it is closed: its number may be another's at once."""
-        self._callbacks.pop(fd, None)
-        if self._masks.pop(fd, None) is not None:
-            self._poll.unregister(fd)
 
     def _close(self) -> None:
         for stream in self._streams.values():
