@@ -1,8 +1,10 @@
 """A sub-agent never outlives whoever called it, however that one ends."""
 
 import asyncio
+import random
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -66,28 +68,28 @@ def ends_in_order(recorded: list[Recorded]) -> None:
     assert {e.event.session for e in opened} <= closed.keys() | {opened[0].event.session}
 
 
-End = Callable[[Stage, Any, "asyncio.Task[Any]"], Coroutine[Any, Any, None]]
+End = Callable[[Stage, Any, "asyncio.Future[Any]"], Coroutine[Any, Any, None]]
 
 
-async def cancelled(stage: Stage, session: Any, working: "asyncio.Task[Any]") -> None:
+async def cancelled(stage: Stage, session: Any, working: "asyncio.Future[Any]") -> None:
     working.cancel()
     await asyncio.wait([working])
     assert working.cancelled()
 
 
-async def stopped(stage: Stage, session: Any, working: "asyncio.Task[Any]") -> None:
+async def stopped(stage: Stage, session: Any, working: "asyncio.Future[Any]") -> None:
     assert stage.gateway.stop(session.id)
     with pytest.raises(Cancelled):
         await working
 
 
-async def closed(stage: Stage, session: Any, working: "asyncio.Task[Any]") -> None:
+async def closed(stage: Stage, session: Any, working: "asyncio.Future[Any]") -> None:
     await session.close("done")
     outcome = await asyncio.gather(working, return_exceptions=True)
     assert not getattr(outcome[0], "ok", False)
 
 
-async def closed_elsewhere(stage: Stage, session: Any, working: "asyncio.Task[Any]") -> None:
+async def closed_elsewhere(stage: Stage, session: Any, working: "asyncio.Future[Any]") -> None:
     ending = threading.Thread(target=session.end, args=("done",))
     ending.start()
     await asyncio.to_thread(ending.join)
@@ -204,6 +206,36 @@ def test_whoever_takes_over_answers_for_its_parent(stage: Stage) -> None:
     assert result.text.endswith("mine\n")
     assert stage.canary not in result.text
     assert result.steps == 1
+
+
+def test_however_and_whenever_a_parent_ends_its_tree_has_ended(stage: Stage) -> None:
+    dice = random.Random(4711)
+    task = f"{call('inner', task='x')} AND {call('inner', task='y')}"
+
+    async def play(end: End) -> None:
+        tree = {"agent": "worker", "agents": [{"agent": "inner"}]}
+        bare: dict[str, Any] = {"tools": [], "grants": None, "workspace": None}
+        session = await opened(stage, **bare, agents=[tree])
+        order = Delegation("worker", task)
+        working = asyncio.gather(*[session.delegate(order) for _ in range(3)])
+        # Any moment: before it is decided, while it is opened, at work, or at its end.
+        await asyncio.sleep(dice.random() * 0.05)
+        with suppress(Cancelled):
+            await end(stage, session, working)
+        await session.close("done")
+        await asyncio.gather(working, return_exceptions=True)
+        ends_in_order(events(stage, session.domain))
+
+    for end in (stops, closed_elsewhere, cancels) * 4:
+        asyncio.run(asyncio.wait_for(play(end), 30))
+
+
+async def stops(stage: Stage, session: Any, working: "asyncio.Future[Any]") -> None:
+    stage.gateway.stop(session.id)
+
+
+async def cancels(stage: Stage, session: Any, working: "asyncio.Future[Any]") -> None:
+    working.cancel()
 
 
 def test_a_gateway_that_closes_ends_every_tree(
