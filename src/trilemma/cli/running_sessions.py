@@ -22,7 +22,7 @@ from trilemma.gateway.ledger.store import Ledger
 from trilemma.gateway.settings import Settings
 from trilemma.gateway.stops import request_stop
 from trilemma.policy.capability import CapabilitySet, ordered, parse
-from trilemma.sandbox.runtime import Instance
+from trilemma.sandbox.runtime import Instance, alive
 
 _PATIENCE = 30.0
 _LOOK = 0.1
@@ -56,9 +56,8 @@ class Running:
 
     @property
     def alive(self) -> bool:
-        """Whether its gateway still runs."""
-        parsed = Instance.parse(self.instance)
-        return parsed is not None and parsed.alive()
+        """Whether its gateway still runs; one that cannot be judged may."""
+        return alive(self.instance)
 
 
 def list_sessions(*, json: bool) -> None:
@@ -147,7 +146,9 @@ def _print_sessions(sessions: list[Running], *, json: bool) -> None:
     for name in ("SESSION", "AGENT", "MODEL", "HOLDS", "CALLS", "AGE", "PROCESS"):
         table.add_column(name, no_wrap=True)
     for each, depth in in_order(sessions, lambda s: s.session, lambda s: s.parent):
-        process = Text(str(each.process)) if each.alive else Text("dead: trilemma clean", "red")
+        process = (
+            Text(str(each.process or "?")) if each.alive else Text("dead: trilemma clean", "red")
+        )
         table.add_row(
             Text(line(each.session)),
             Text("  " * depth + line(each.agent) + _MODES.get(each.mode, "")),

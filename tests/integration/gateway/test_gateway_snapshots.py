@@ -18,7 +18,7 @@ from trilemma.policy.capability import NONE, parse
 from trilemma.sandbox import snapshot
 from trilemma.sandbox.janitor import Janitor
 from trilemma.sandbox.mounts import mounted_below
-from trilemma.sandbox.runtime import RuntimeDir
+from trilemma.sandbox.runtime import Instance, RuntimeDir
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
 
@@ -195,7 +195,7 @@ def test_a_crash_leaves_no_copy(gate: Make, folder: Path) -> None:
     made = gate()
     made.open("read_file", workspace=of(folder, origin="own"), **FILES_NET)
     (copy,) = copies(made)
-    stale = copy.parent.parent / "0-dead"
+    stale = copy.parent.parent / str(replace(Instance.current(), started=1))
     copy.parent.rename(stale)
     gate().open("read_file", files=True, **FILES_NET)
     assert not stale.exists()
