@@ -22,7 +22,8 @@ class Fate(StrEnum):
 def fate(name: str) -> Fate:
     """What became of the gateway of that name."""
     found = Instance.parse(name)
-    if found is None or not found.of_this_machine:
+    # What could be seen from here needs no more: a boot is one machine's alone.
+    if found is None or not (found.visible or found.of_this_machine):
         return Fate.UNKNOWN
     if not found.alive():
         return Fate.GONE

@@ -146,7 +146,7 @@ def left_by(engine: Engine, image: str, instance: str) -> str:
 
 OTHERS = {
     "another version's": lambda: f"v9:{os.getpid()}",
-    "another machine's": lambda: str(replace(Instance.current(), machine="00000000")),
+    "another machine's": lambda: str(replace(Instance.current(), machine="0" * 8, boot="0" * 8)),
     "another container's": lambda: str(replace(Instance.current(), namespace=1, pid=1)),
 }
 

@@ -106,6 +106,9 @@ def test_what_runs_on_another_machine_is_not_known() -> None:
 
 def test_what_this_machine_knows_is_said(own_system: None) -> None:
     ours = Instance.current()
+    renamed = replace(ours, machine="00000000")
+    assert fate(str(renamed)) is Fate.RUNS
+    assert fate(str(replace(renamed, started=1))) is Fate.GONE
     assert fate(str(ours)) is Fate.RUNS
     assert fate(str(replace(ours, started=1))) is Fate.GONE
     assert fate(str(replace(ours, boot="00000000"))) is Fate.GONE
