@@ -5,6 +5,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from trilemma.errors import ModelError, SpecError
@@ -112,6 +113,8 @@ class LiteLLMModel:
     async def _answer(self, request: dict[str, Any], say: Callable[[str], None]) -> Reply:
         with translated(self._ref):
             litellm, chunks = _load(), []
+            if self._server is not None:
+                request["client"] = _straight(os.getpid())
             async for chunk in _something(await litellm.acompletion(**request)):
                 chunks.append(chunk)
                 if chunk.choices and chunk.choices[0].delta.content:
@@ -133,6 +136,19 @@ def _load() -> Any:
     litellm.drop_params = True
     litellm.disable_aiohttp_transport = True
     return litellm
+
+
+@cache
+def _straight(pid: int) -> Any:
+    """A client that goes to the server named and nowhere else: by no proxy, after no redirect.
+
+    One for each process: a fork inherits the object, but not the connections.
+    """
+    import httpx
+
+    handlers: Any = importlib.import_module("litellm.llms.custom_httpx.http_handler")
+    straight = httpx.AsyncHTTPTransport(trust_env=False)
+    return handlers.AsyncHTTPHandler(SECONDS, transport=straight, follow_redirects=False)
 
 
 def _something(response: Any) -> Any:

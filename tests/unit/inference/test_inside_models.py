@@ -1,7 +1,12 @@
 """What arrives at a server inside, and what never arrives at one outside."""
 
 import asyncio
+import contextlib
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -157,3 +162,77 @@ def test_nobody_else_is_sent_marks(model_server: Any, answer: Any) -> None:
     ask(resolve_model("openai/gpt-4o"))
     ask(inside(model_server, Engine.SGLANG))
     assert "cache_control" not in everything_sent(model_server)
+
+
+@contextmanager
+def outside() -> Iterator[tuple[str, list[str]]]:
+    """A server that nobody was told of, and the first lines of what arrives there."""
+    arrived: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            arrived.append(self.requestline)
+            self.send_error(503)
+
+        do_CONNECT = do_POST
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{http.server_port}", arrived
+    finally:
+        http.shutdown()
+        thread.join()
+        http.server_close()
+
+
+def ask_by_proxy(model_server: Any, answer: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What arrives at a proxy that the environment names, when a model inside is asked."""
+    model_server.answers = [answer(("ok",))]
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with outside() as (proxy, arrived):
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        monkeypatch.setenv("http_proxy", proxy)
+        with contextlib.suppress(ModelError):
+            ask(inside(model_server, Engine.SGLANG))
+    return arrived
+
+
+def ask_and_be_sent_on(model_server: Any, answer: Any) -> list[str]:
+    """What arrives where a server inside, which has no way out itself, sends the gateway on to."""
+    with outside() as (url, arrived):
+        model_server.answers = [answer(status=307, body="x", headers={"Location": f"{url}/v1"})]
+        with pytest.raises(ModelError):
+            ask(inside(model_server, Engine.SGLANG))
+    return arrived
+
+
+def test_no_proxy_stands_between_the_gateway_and_a_server_inside(
+    model_server: Any, answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ask_by_proxy(model_server, answer, monkeypatch) == []
+    assert len(model_server.requests) == 1
+
+
+def test_a_server_inside_cannot_send_a_conversation_on(model_server: Any, answer: Any) -> None:
+    assert ask_and_be_sent_on(model_server, answer) == []
+
+
+def test_with_an_ordinary_client_both_would_get_the_conversation(
+    model_server: Any, answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin."""
+    monkeypatch.setattr("trilemma.inference.litellm._straight", ordinary)
+    assert ask_and_be_sent_on(model_server, answer)
+    assert ask_by_proxy(model_server, answer, monkeypatch)
+
+
+def ordinary(pid: int) -> Any:
+    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+
+    return AsyncHTTPHandler()
