@@ -12,7 +12,7 @@ from trilemma.gateway.telling import opened
 from trilemma.result import Result
 from trilemma.subagents.events import Event
 from trilemma.subagents.progress import Progress
-from trilemma.task import Task, refuse_placeholders, render
+from trilemma.task import Task, refuse_results, render
 from trilemma.team import Team
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Client:
     ) -> Result:
         """Open a session, run the loop in it, close it whatever happens."""
         asked = render(task)
-        refuse_placeholders(spec.instructions, "the agent's instructions")
+        refuse_results(spec)
         session = await self.gateway.open(
             spec,
             brings=asked.labels,
@@ -94,7 +94,7 @@ class Client:
         on_event: Callable[[Event], None] | None = None,
     ) -> AsyncIterator[Team]:
         """An open session of an agent, to give it and its sub-agents work until it is left."""
-        refuse_placeholders(spec.instructions, "the agent's instructions")
+        refuse_results(spec)
         watch = on_event or _nobody_watches
         session = await self.gateway.open(
             spec, new_domain=new_domain, layer=layer, approve=approve, on_event=watch

@@ -24,23 +24,23 @@ class Denial:
 class Result:
     """The outcome of one run. Hand it to another agent, and its labels go along.
 
-    ==================================================  ====================================
-    in your code                                        the labels
-    ==================================================  ====================================
-    ``b.run(result)``                                   go along
-    ``b.run([one, two])``, ``b.run({"notes": result})``  go along, of all that is in there
-    ``b.run(f"Sum up: {result}")``, ``str``, ``format``,  go along: the text is put in place of
-    ``"a" + result``, ``"".join(map(str, results))``,   a placeholder when the task is taken
+    ====================================================  ===================================
+    in your code                                          the labels
+    ====================================================  ===================================
+    ``b.run(result)``                                     go along
+    ``b.run([one, two])``, ``b.run({"notes": result})``   go along, of all that is in there
+    ``b.run(f"Sum up: {result}")``, ``str``, ``format``,  go along: the text takes its place
+    ``"a" + result``, ``"".join(map(str, results))``,     when the task is taken
     ``json.dumps(record, default=str)``
-    ``result.map(function)``                            stay on what the function returns
-    ``str(result)`` in upper case, cut, or of another   refused where it is noticed, and never
-    process                                             the text
-    ``result.text``, also through ``asdict``, ``==``,   **dropped**: from there on the data is
-    pickle, ``result.denials``, events of ``stream``,    in your care
+    ``result.map(function)``                              stay on what the function returns
+    ``str(result)`` cut or changed, or of another         refused where it is noticed, and
+    process                                               never the text
+    ``result.text``, ``.value``, ``asdict``, ``==``,      **dropped**: from there on the data
+    pickle, ``result.denials``, events of ``stream``,     is in your care
     the text of an exception
-    a decision of yours (``if result.ok``), its length,  **dropped**: what your code learns from
-    ``steps``, ``usage``, how long it took              it, it may pass on
-    ==================================================  ====================================
+    a decision of yours (``if result.ok``), lengths,      **dropped**: what your code learns
+    ``steps``, ``usage``, how long it took                from it, it may pass on
+    ====================================================  ===================================
 
     Nothing can follow a text that Python code holds in its hand, so the last two rows are the
     caller's act.

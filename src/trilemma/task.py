@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trilemma.errors import SpecError
+from trilemma.gateway.specparts import Frozen
 from trilemma.policy.capability import NONE, CapabilitySet
 from trilemma.result import REMEMBERED, Result
 
@@ -63,16 +64,14 @@ def fill(value: Any) -> Filled:
     return Filled(rendering.part(value), rendering.labels)
 
 
-def refuse_placeholders(text: str, where: str) -> None:
-    """Refuse a text that is read as it stands, and holds the placeholder of a result.
+def refuse_results(spec: Frozen) -> None:
+    """Refuse an agent into whose texts a result was pasted: nothing there is put in its place.
 
     Raises:
-        SpecError: it does.
+        SpecError: one was.
     """
-    if len(REMEMBERED.split(text)) > 1:
-        raise SpecError(
-            f"{where} holds a result; results go into the task, where their labels join"
-        )
+    if len(REMEMBERED.split(spec.model_dump_json())) > 1:
+        raise SpecError("an agent holds no result; results go into a task, where their labels join")
 
 
 class _Rendering:

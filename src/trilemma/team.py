@@ -13,7 +13,7 @@ from trilemma.result import Result
 from trilemma.subagents import patterns
 from trilemma.subagents.events import Event, StepFinished, SubagentEvent
 from trilemma.subagents.progress import Progress
-from trilemma.task import Task, fill, render
+from trilemma.task import Task, fill, refuse_results, render
 from trilemma.working import work
 
 if TYPE_CHECKING:
@@ -195,17 +195,20 @@ class Team:
         return self._result(await self.session.delegate(order, on_event=self.on_event))
 
     def _order(self, who: Who, task: Any, context: str) -> Delegation:
-        spec = self._spec(who)
+        spec, shared = self._spec(who), render(context)
         if isinstance(spec, MediatedSpec):
             filled = fill(task)
-            return Delegation(spec.agent, filled.value, context, filled.labels)
+            labels = filled.labels | shared.labels
+            return Delegation(spec.agent, filled.value, shared.text, labels)
         asked = render(cast("Task", task))
         agent = who if isinstance(who, str) else spec
-        return Delegation(agent, asked.text, context, asked.labels)
+        return Delegation(agent, asked.text, shared.text, asked.labels | shared.labels)
 
     def _spec(self, who: Who) -> "ChildSpec":
         if isinstance(who, Declared):
-            return read_child(who.data, origin="the sub-agent", base=self.session.spec.base)
+            spec = read_child(who.data, origin="the sub-agent", base=self.session.spec.base)
+            refuse_results(spec)
+            return spec
         agents = {each.agent: each for each in self.session.spec.agents}
         if who not in agents:
             known = ", ".join(agents) or "none"

@@ -6,17 +6,19 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
 from trilemma.errors import SpecError
+from trilemma.gateway.agentfile import read_agent
 from trilemma.inference.messages import Usage
 from trilemma.placeholder import Remembered
 from trilemma.policy.capability import NONE, CapabilitySet, parse
 from trilemma.result import Result
-from trilemma.task import refuse_placeholders, render
+from trilemma.task import refuse_results, render
 
 FILES, CODE = parse(["files"]), parse(["code"])
 
@@ -27,7 +29,7 @@ def result(text: str, labels: CapabilitySet = FILES) -> Result:
 
 ONE, TWO = result("canary-one"), result("canary-two", CODE)
 
-PASTED = {
+PASTED: dict[str, tuple[Any, str | None]] = {
     "alone": (ONE, "canary-one"),
     "f-string": (f"Sum up: {ONE}!", "Sum up: canary-one!"),
     "format": ("Sum up: {:>99}".format(ONE), "Sum up: canary-one"),  # noqa: UP032
@@ -170,10 +172,19 @@ def test_a_function_for_map_gives_text() -> None:
         ONE.map(len)  # type: ignore[arg-type]
 
 
-def test_instructions_take_no_result() -> None:
-    refuse_placeholders("be brief", "the instructions")
-    with pytest.raises(SpecError, match="the instructions holds a result"):
-        refuse_placeholders(f"be like {ONE}", "the instructions")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"instructions": f"be like {ONE}"},
+        {"agents": [{"agent": "other", "instructions": f"be like {ONE}"}]},
+    ],
+    ids=["its own", "of a sub-agent"],
+)
+def test_what_an_agent_is_takes_no_result(fields: dict[str, Any]) -> None:
+    refuse_results(read_agent({"model": "gullible"}, origin="test", base=Path.cwd()))
+    spec = read_agent({"model": "gullible", **fields}, origin="test", base=Path.cwd())
+    with pytest.raises(SpecError, match="an agent holds no result"):
+        refuse_results(spec)
 
 
 _PARTS = st.recursive(
