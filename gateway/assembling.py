@@ -106,7 +106,12 @@ def assemble(
     if actor.lender is None and actor.grants is not None:
         dispatch.prewarm(fitting(tools.values(), actor.grants), actor.grants)
     delegations = Delegations(
-        standing, shared.enforcement, shared.crossings, shared.openers, keeping
+        standing,
+        shared.enforcement,
+        shared.crossings,
+        shared.openers,
+        keeping,
+        shared.workers,
     )
     return LocalSession(
         standing,

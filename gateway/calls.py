@@ -1,6 +1,5 @@
 """One tool call, from the model's wish to a recorded outcome."""
 
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -16,16 +15,15 @@ from ..policy.request import AccessRequest, Act, ToolFacts
 from ..sandbox.base import CallError, CallResult
 from ..subagents.outcome import ToolOutcome
 from . import arguments as args
+from .approvals import Approvals
 from .enforcement import Actor, Enforcement, Entry, new_id, request
-from .interface import ApprovalQuestion, Approve
+from .interface import Approve
 from .ledger.events import Event, Kind
 from .ledger.fold import Held
 from .ledger.store import Reservation
 from .outcomes import failed, refused, returned
 from .runs.log import NOT_KEPT, Keeping
 from .tools import ToolDefinition
-
-_log = logging.getLogger(__name__)
 
 Run = Callable[[ToolDefinition, str, dict[str, Any], CapabilitySet], CallResult]
 """Runs an allowed call of a tool: its id, its arguments, the capabilities it was given."""
@@ -49,11 +47,8 @@ class Calls:
         self._actor = actor
         self._tools = tools
         self._run = run
-        self._approve = approve
+        self._approvals = Approvals(enforcement, actor, approve)
         self._keeping = keeping
-        self._asking: dict[str, ApprovalQuestion] = {}
-        self._withdrawn: set[str] = set()
-        self._closed = False
 
     def call(self, wanted: ToolCall, call: str) -> ToolOutcome:
         """Take one call to its end. Blocking; ``call`` is its name in the ledger.
@@ -76,16 +71,11 @@ class Calls:
 
     def withdraw(self, call: str) -> None:
         """Nobody waits for the call any more: a person need not answer."""
-        self._withdrawn.add(call)
-        question = self._asking.get(call)
-        if question is not None:
-            question.withdrawn.set()
+        self._approvals.withdraw(call)
 
     def close(self) -> None:
         """The session ends: no person is asked about any call of it any more."""
-        self._closed = True
-        for call in list(self._asking):
-            self.withdraw(call)
+        self._approvals.close()
 
     def _perform(
         self, tool: ToolDefinition, arguments: dict[str, Any], call: str, reservation: Reservation
@@ -124,41 +114,9 @@ class Calls:
             if made.decision.verdict is not Verdict.NEEDS_APPROVAL:
                 return made
             # Asked again where the domain took more meanwhile: the call would do more than shown.
-            if not self._asked(tool, entry, arguments, made):
+            if not self._approvals.given(tool.name, arguments, made):
                 return made
             approved = made.request.needs
-
-    def _asked(
-        self, tool: ToolDefinition, entry: Entry, arguments: dict[str, Any], first: Reservation
-    ) -> bool:
-        """Ask a person about this very call; their answer is recorded either way."""
-        question = ApprovalQuestion(
-            session=self._actor.session,
-            call=entry.call,
-            tool=tool.name,
-            arguments=args.canonical(arguments),
-            takes=first.request.taking - first.request.held,
-        )
-        self._asking[entry.call] = question
-        given = self._answer(question)
-        del self._asking[entry.call]
-        kind = Kind.APPROVAL_GIVEN if given else Kind.APPROVAL_REFUSED
-        body = {"arguments": args.digest(arguments), "asked": self._approve is not None}
-        self._enforcement.record(
-            self._actor, Event(kind=kind, call=entry.call, what=tool.name, body=body)
-        )
-        return given
-
-    def _answer(self, question: ApprovalQuestion) -> bool:
-        """The person's answer. Only a clear yes is one."""
-        # Looked at after the question is on the list, so that no withdrawal is missed.
-        if self._approve is None or self._closed or question.call in self._withdrawn:
-            return False
-        try:
-            return self._approve(question) is True
-        except Exception:
-            _log.exception("asking for approval of %s failed; it is refused", question.tool)
-            return False
 
     def _refuse_unknown(self, wanted: ToolCall, call: str) -> ToolOutcome:
         """A tool nobody defined needs all three, so the rule refuses it; that is recorded."""

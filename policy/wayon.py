@@ -140,7 +140,7 @@ def _crossing(request: AccessRequest) -> str:
 
 
 def _approval(request: AccessRequest) -> str:
-    name = plain(request.tool.name) if request.tool is not None else "this tool"
+    name = plain(request.tool.name) if request.tool is not None else _agent(request)
     return f"a person approves this very call of {name}, at the terminal that runs the agent."
 
 

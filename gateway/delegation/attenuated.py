@@ -8,7 +8,6 @@ from ...policy.request import DelegationFacts
 from ...subagents.calls import CallTool
 from ...subagents.outcome import Outcome, State
 from ...subagents.prompt import Layout
-from .. import arguments as args
 from ..ledger.fold import Held
 from ..narrowing import excesses
 from ..specparts import RunLimitsSpec
@@ -36,11 +35,6 @@ class AttenuatedRoute:
     def own_limits(self) -> RunLimitsSpec | None:
         """None: it draws on its parent's."""
         return None
-
-    @property
-    def digest(self) -> str:
-        """Of the task, for the ledger."""
-        return args.digest(self.task)
 
     def facts(self, held: Held) -> DelegationFacts:
         """It is wider, or it is not."""

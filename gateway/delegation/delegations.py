@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
@@ -16,6 +18,7 @@ from ...subagents.events import Event, SubagentEvent
 from ...subagents.loop import run
 from ...subagents.outcome import Outcome, ToolOutcome
 from ...subagents.prompt import SharedPrefix
+from ..approvals import Approvals
 from ..crossings import Crossings, Ends
 from ..enforcement import Enforcement, new_id
 from ..interface import ChildOutcome, Delegation, OnEvent
@@ -61,6 +64,7 @@ class Delegations:
         crossings: Crossings,
         openers: Openers,
         keeping: Keeping,
+        workers: Executor,
     ) -> None:
         self._standing = standing
         self._children = standing.children
@@ -68,7 +72,9 @@ class Delegations:
         self._crossings = crossings
         self._openers = openers
         self._keeping = keeping
-        self._desk = Desk(standing, enforcement)
+        self._approvals = Approvals(enforcement, standing.actor, standing.approve)
+        self._desk = Desk(standing, enforcement, self._approvals)
+        self._workers = workers
 
     def __contains__(self, name: str) -> bool:
         """Whether a tool of that name is a sub-agent."""
@@ -131,6 +137,7 @@ class Delegations:
 
     def close(self) -> None:
         """The session ends: its sub-agents do first, and it calls no more. Blocking."""
+        self._approvals.close()
         self._standing.position.node.close_blocking()
 
     def _route(self, order: Delegation) -> Route:
@@ -157,7 +164,7 @@ class Delegations:
     async def _hand_on(self, errand: _Errand, on_event: OnEvent | None) -> ChildOutcome:
         watcher = partial(_tell, on_event)
         try:
-            early = await to_its_end(in_thread(self._begin, errand, watcher))
+            early = await self._begun(errand, watcher)
             if early is not None:
                 answer = early
             else:
@@ -170,6 +177,21 @@ class Delegations:
             raise
         finally:
             await to_its_end(in_thread(errand.running.give_up, "cancelled"))
+
+    async def _begun(self, errand: _Errand, watcher: OnEvent) -> Answer | None:
+        """As :meth:`_begin`, in a thread that may wait for a person."""
+        loop = asyncio.get_running_loop()
+        try:
+            beginning = loop.run_in_executor(self._workers, self._begin, errand, watcher)
+        except RuntimeError:  # The threads have been sent home.
+            raise Cancelled("the gateway is closed") from None
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            self._approvals.withdraw(errand.call)
+            with suppress(Exception):
+                await to_its_end(beginning)
+            raise
 
     def _begin(self, errand: _Errand, watcher: OnEvent) -> Answer | None:
         """Decide it, open the sub-agent, let the task cross. An answer where it cannot begin."""

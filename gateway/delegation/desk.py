@@ -2,20 +2,24 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from trilemma.errors import Denied, LimitReached
 
 from ...policy.capability import NONE
+from ...policy.decision import Verdict
 from ...policy.explain import explain
 from ...policy.reasons import Reason
 from ...policy.request import AccessRequest, Act
+from .. import arguments as args
+from ..approvals import Approvals
 from ..budgets import child_purse
 from ..enforcement import Enforcement, Entry, request
 from ..interface import OnEvent
 from ..ledger.events import Kind
 from ..ledger.fold import Held
 from ..ledger.store import Reservation
+from .offers import TASK
 from .route import Route
 from .running import Running
 from .standing import Position, Standing
@@ -30,12 +34,17 @@ class _Room:
     details: tuple[str, ...] = ()
 
 
+class _Build(Protocol):
+    def __call__(self, held: Held, approved: bool) -> AccessRequest: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Where the delegations of one session are decided."""
 
     standing: Standing
     enforcement: Enforcement
+    approvals: Approvals
 
     def admit(
         self, route: Route, call: str, session: str, running: Running, watcher: OnEvent
@@ -52,7 +61,7 @@ class Desk:
         children, total = len(parent.children), parent.tree.total
         room = self._room(route, running, watcher)
 
-        def build(held: Held) -> AccessRequest:
+        def build(held: Held, approved: bool) -> AccessRequest:
             facts = route.facts(held)
             over = (*facts.over, *room.over)
             depth = parent.depth + 1
@@ -64,17 +73,26 @@ class Desk:
                 NONE,
                 label=route.label,
                 delegation=facts,
+                approved=approved,
                 details=(*route.details(), *room.details),
             )
 
-        entry = Entry(
-            Kind.CALL_RESERVED, Kind.CALL_DENIED, route.spec.agent, call, body=_body(route, session)
-        )
-        made = self.enforcement.reserve(self.standing.actor, entry, build)
+        made = self._reserve(route, call, session, build)
         if not made.decision.allowed or room.position is None:
             text = explain(made.request, made.decision)
             raise Denied(text, reasons=made.decision.reasons, call=call)
         return room.position, made
+
+    def _reserve(self, route: Route, call: str, session: str, build: _Build) -> Reservation:
+        """Decide; where a person must approve it, ask and decide again."""
+        actor, agent = self.standing.actor, route.spec.agent
+        entry = Entry(Kind.CALL_RESERVED, Kind.CALL_DENIED, agent, call, body=_body(route, session))
+        made = self.enforcement.reserve(actor, entry, partial(build, approved=False))
+        if made.decision.verdict is not Verdict.NEEDS_APPROVAL:
+            return made
+        if not self.approvals.given(agent, {TASK: route.task}, made):
+            return made
+        return self.enforcement.reserve(actor, entry, partial(build, approved=True))
 
     def _room(self, route: Route, running: Running, watcher: OnEvent) -> _Room:
         here, spec, holds = self.standing.position, route.spec, running.holds
@@ -93,4 +111,5 @@ class Desk:
 
 def _body(route: Route, session: str) -> dict[str, Any]:
     spec = route.spec
-    return {"agent": spec.agent, "mode": spec.mode, "child": session, "task": route.digest}
+    task = args.digest(route.task)
+    return {"agent": spec.agent, "mode": spec.mode, "child": session, "task": task}

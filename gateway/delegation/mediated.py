@@ -13,7 +13,6 @@ from ...subagents.calls import CallTool
 from ...subagents.crossing.answers import answer_bits, ask_bits
 from ...subagents.outcome import Outcome, State, ToolOutcome
 from ...subagents.prompt import Layout, SharedPrefix
-from .. import arguments as args
 from ..crossings import Crossings, Ends
 from ..ledger.fold import Held
 from ..specparts import RunLimitsSpec
@@ -66,11 +65,6 @@ class MediatedRoute:
     def own_limits(self) -> RunLimitsSpec | None:
         """Those that the agent itself stands with."""
         return None if self.spec.spec is None else self.spec.spec.limits
-
-    @property
-    def digest(self) -> str:
-        """Of the task, for the ledger."""
-        return args.digest(self.task)
 
     @property
     def label(self) -> CapabilitySet:

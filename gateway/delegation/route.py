@@ -62,8 +62,8 @@ class Route(Protocol):
         ...
 
     @property
-    def digest(self) -> str:
-        """Of the task, for the ledger."""
+    def task(self) -> Any:
+        """What is handed on, as JSON values."""
         ...
 
     @property

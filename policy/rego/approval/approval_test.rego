@@ -37,6 +37,19 @@ test_a_call_without_a_name_asks if {
 		with data.operator.approval.tools as []
 }
 
+test_a_named_sub_agent_waits if {
+	facts := {"act": "delegation", "delegation": {"agent": "searcher"}, "approved": false}
+	not approval.ok with input as facts with data.operator.approval.tools as ["searcher"]
+	approval.ok with input as facts with data.operator.approval.tools as ["run_code"]
+	approval.ok with input as object.union(facts, {"approved": true})
+		with data.operator.approval.tools as ["searcher"]
+}
+
+test_a_delegation_without_a_name_asks if {
+	not approval.ok with input as {"act": "delegation", "delegation": {}}
+		with data.operator.approval.tools as []
+}
+
 test_other_acts_are_not_judged_here if {
 	approval.ok with input as {"act": "egress"} with data.operator.approval.tools as ["egress"]
 }

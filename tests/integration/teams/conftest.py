@@ -25,7 +25,7 @@ def outside() -> Iterator[Origin]:
 
 
 @contextmanager
-def _gateway(root: Path, origin: Origin) -> Iterator[LocalGateway]:
+def _gateway(root: Path, origin: Origin, policy: str = "") -> Iterator[LocalGateway]:
     runtime = Path(tempfile.mkdtemp(prefix="tt", dir="/run"))
     settings = Settings(
         state=root / "state",
@@ -36,7 +36,7 @@ def _gateway(root: Path, origin: Origin) -> Iterator[LocalGateway]:
         warm=0,
     )
     settings.config.mkdir(parents=True)
-    settings.policy.write_text("version: 1\n" + origin.policy)
+    settings.policy.write_text("version: 1\n" + origin.policy + policy)
     gateway = LocalGateway.start(settings)
     yield gateway
     asyncio.run(gateway.close())
@@ -97,5 +97,16 @@ def passing(
 ) -> Iterator[LocalGateway]:
     """A gateway that the test may close."""
     with _gateway(tmp_path / "passing", outside) as gateway:
+        yield gateway
+    verify(gateway.settings.ledger)
+
+
+@pytest.fixture
+def asking(
+    tmp_path: Path, outside: Origin, base_image: str, code_image: str
+) -> Iterator[LocalGateway]:
+    """A gateway whose operator wants to be asked before the agent ``worker`` is called."""
+    policy = "approval: {tools: [worker]}\n"
+    with _gateway(tmp_path / "asking", outside, policy) as gateway:
         yield gateway
     verify(gateway.settings.ledger)

@@ -12,6 +12,7 @@ from tests.integration.teams.stage import Stage, call
 
 from trilemma.errors import Cancelled, Denied
 from trilemma.gateway.agentfile import read_agent
+from trilemma.gateway.delegation.delegations import Delegations
 from trilemma.gateway.interface import Delegation
 from trilemma.gateway.ledger.events import Kind, Recorded
 from trilemma.gateway.ledger.store import Ledger
@@ -184,7 +185,7 @@ def test_a_budget_that_is_not_there_is_not_handed_on(stage: Stage) -> None:
 def test_the_first_that_ends_well_wins_and_the_others_are_gone(stage: Stage) -> None:
     async def play() -> None:
         session = await opened(stage)
-        orders = [Delegation("worker", SLOW), Delegation("worker", QUICK)]
+        orders = [Delegation("worker", SLOW), Delegation("worker", "nothing")]
         outcome = await session.race(orders)
         assert outcome.ok
         assert session.standing.position.node.children == ()
@@ -253,5 +254,27 @@ def test_a_gateway_that_closes_ends_every_tree(
         assert not getattr(ended[0], "ok", False)
         with Ledger.open(passing.settings.ledger) as ledger:
             ends_in_order(list(ledger.events(domain=session.domain)))
+
+    asyncio.run(asyncio.wait_for(play(), 30))
+
+
+def test_sabotage_where_nobody_ends_them_a_sub_agent_outlives_its_parent(
+    broken: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Delegations, "close", lambda self: None)
+
+    async def play() -> None:
+        # Without a folder: its sandbox belongs to the domain, not to whoever opened the folder.
+        alone: dict[str, Any] = {"grants": ["code"], "tools": ["run_code"], "workspace": None}
+        session = await opened(broken, **alone, agents=[worker(workspace="none")])
+        working = asyncio.ensure_future(session.delegate(Delegation("worker", SLOW)))
+        await under_way(broken, session.domain)
+        await asyncio.to_thread(session.end, "done")
+        open_still = broken.gateway.enforcement.ledger.open_sessions()
+        assert [e.event.what for e in open_still if e.event.domain == session.domain] == [
+            "agent worker"
+        ]
+        working.cancel()
+        await asyncio.wait([working])
 
     asyncio.run(asyncio.wait_for(play(), 30))
