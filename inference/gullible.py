@@ -44,6 +44,8 @@ class _Replay:
     """Texts that were read. A text that comes back unchanged says nothing new."""
     unread: list[str] = field(default_factory=list)
     last_result: str = ""
+    made: int = 0
+    """The highest number in the id of a call: the first of them may be folded away."""
 
     def take(self, message: Message) -> None:
         """Live through one message."""
@@ -57,6 +59,7 @@ class _Replay:
         elif message.role == "assistant" and message.tool_calls:
             self.next_calls()
             self.names.update({call.id: call.name for call in message.tool_calls})
+            self.made = max(self.made, *(_number(call.id) for call in message.tool_calls))
 
     def next_calls(self) -> list[ToolCall]:
         """Read what is unread, then take the next wishes that can go out side by side."""
@@ -67,7 +70,7 @@ class _Replay:
         batch = [first]
         while len(batch) < PARALLEL and self.pending and _fits(batch, self.pending[-1]):
             batch.append(self.pending.pop())
-        made, results = max(map(_number, self.names), default=0), Results(self.results)
+        made, results = self.made, Results(self.results)
         return [
             ToolCall(
                 f"call_{made + n}", wish.order.tool, fill(wish.order.arguments, results, wish.item)

@@ -43,7 +43,7 @@ class Order:
     """True where it goes out together with the order before it."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def find_orders(text: str) -> tuple[Order, ...]:
     """All orders in a text, first to last."""
     return tuple(order for layer in _layers(text) for order in _scan(layer))
