@@ -1,6 +1,5 @@
-"""Open and declare workspaces. Every label is in the ledger before anything is mounted."""
+"""Open workspaces. Every label is in the ledger before anything is mounted."""
 
-import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -12,20 +11,18 @@ from ...policy.decision import Decision
 from ...policy.explain import explain
 from ...policy.request import AccessRequest
 from ...sandbox.folder import Folder
-from ..ledger.events import Event, Head, Kind
+from ..ledger.events import Event
 from ..ledger.fold import Held
 from ..ledger.store import Ledger
 from ..ledger.view import View as LedgerView
 from . import records
-from .identity import Identity, identify
+from .identity import Identity
 from .layers import Layer, Layers
-from .mark import Mark, write_mark
 from .opened import OpenWorkspace, Views
-from .opening import Mode, Opening, Origin
-from .places import Place, Places, read_places
+from .opening import Mode, Opening
+from .recognition import Recognition
 from .roots import refuse_root, refuse_rules
 from .snapshots import OpenSnapshot, Snapshot, Snapshots
-from .vouch import Vouching
 
 Decide = Callable[[AccessRequest], Decision]
 
@@ -54,9 +51,7 @@ class Workspaces:
         self._snapshots = snapshots
         self._own = (layers, *own)
         self._rules = tuple(rules)
-        self._vouches = Vouching(ledger)
-        self._seen = Places()
-        self._lock = threading.Lock()
+        self._recognition = Recognition(ledger)
 
     def open(self, opening: Opening, decide: Decide) -> OpenWorkspace | OpenSnapshot:
         """Open a folder for a session: its label joins the domain, the domain's its layer.
@@ -72,7 +67,7 @@ class Workspaces:
         refuse_root(folder.path, self._own)
         if opening.mode is Mode.DIRECT:
             refuse_rules(folder.path, (*self._rules, *opening.sources))
-        identity, first = self._identity(folder, opening)
+        identity, first = self._recognition.identity(folder, opening)
         if identity.workspace is None:
             raise self._unknown(folder, identity, opening, decide)
         undeclared = first and opening.origin is None
@@ -111,7 +106,7 @@ class Workspaces:
         opening, layer = closed.opening, closed.layer
         folder = Folder.at(opening.path)
         refuse_root(folder.path, self._own)
-        identity, _ = self._identity(folder, opening)
+        identity, _ = self._recognition.identity(folder, opening)
         if identity.workspace != closed.workspace:
             raise WorkspaceError(f"the folder {str(folder.path)!r} is not the one that it was")
         if layer is not None:
@@ -126,42 +121,6 @@ class Workspaces:
         self._views.close()
         if self._snapshots is not None:
             self._snapshots.close()
-
-    def _identity(self, folder: Folder, opening: Opening) -> tuple[Identity, bool]:
-        """Which workspace the folder is, and whether it has become one just now."""
-        places = self._places()
-        # Read before the look: what is added later is looked at again, under the ledger's lock.
-        upto = places.upto
-        found = identify(folder, places, self._vouches)
-        if found.workspace is not None:
-            self._join_declared(found.workspace, folder, opening)
-        if found.workspace is not None or not found.known:
-            return found, False
-        event = records.created(
-            folder,
-            opening.origin or Origin.OWN,
-            opening.principal,
-            declared=opening.origin is not None,
-        )
-
-        def unless_seen(view: LedgerView) -> list[Event]:
-            since = Places()
-            since.add(view.page(upto, {"kind": Kind.WORKSPACE_CREATED}))
-            place = Place.of(folder)
-            return [] if since.of_folder(place) or since.of_path(place.path) else [event]
-
-        made = self._ledger.transact(unless_seen)
-        if not made:
-            # Another session was first.
-            return self._identity(folder, opening)
-        self._mark(folder, event.workspace, made[0].head)
-        return Identity(event.workspace, known=True), True
-
-    def _join_declared(self, workspace: str, folder: Folder, opening: Opening) -> None:
-        label = self._ledger.label(workspace) or NONE
-        if opening.origin is not None and not opening.origin.label <= label:
-            event = records.joined(folder, workspace, opening.origin, opening.principal)
-            self._ledger.append(event)
 
     def _layer(self, workspace: str, folder: Folder, opening: Opening) -> Layer | None:
         if opening.mode is Mode.DIRECT and opening.layer is not None:
@@ -235,7 +194,7 @@ class Workspaces:
         made = self._ledger.reserve(opening.domain, build, decide, event)
         if not made.decision.allowed:
             raise Denied(explain(made.request, made.decision), reasons=made.decision.reasons)
-        self._mark(folder, workspace, made.recorded.head)
+        self._recognition.mark(folder, workspace, made.recorded.head)
 
     def _unknown(
         self, folder: Folder, identity: Identity, opening: Opening, decide: Decide
@@ -263,10 +222,3 @@ class Workspaces:
             found = self._ledger.label(name)
             label |= ALL if found is None else found
         return label
-
-    def _mark(self, folder: Folder, workspace: str, head: Head) -> None:
-        write_mark(folder, Mark.of(workspace, self._ledger.ledger_id, head))
-
-    def _places(self) -> Places:
-        with self._lock:
-            return read_places(self._ledger, self._seen)
