@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from trilemma import Agent, child
-from trilemma.gateway.delegation.delegations import _Errand
+from trilemma.gateway.delegation.handing import Errand
 from trilemma.gateway.enforcement import Entry, new_id, request
 from trilemma.gateway.interface import Delegation
 from trilemma.gateway.ledger.events import Kind
@@ -110,10 +110,10 @@ def _grown(root: LocalSession, children: int, below: int) -> Iterator[LocalSessi
             yield second
 
 
-def _spawn(parent: LocalSession, agent: str) -> _Errand:
+def _spawn(parent: LocalSession, agent: str) -> Errand:
     hands = parent._delegations
-    errand = _Errand(hands._route(Delegation(agent, "go")), new_id("call"))
-    hands._begin(errand, lambda event: None)
+    errand = Errand(hands._route(Delegation(agent, "go")), new_id("call"))
+    hands._handing.begin(errand, lambda event: None)
     return errand
 
 
