@@ -116,6 +116,8 @@ class Delegations:
         if isinstance(spec, AttenuatedSpec):
             task = text_task(order.task)
             return AttenuatedRoute(here, spec, task, order.context, order.brings, self._openers)
+        if spec.spec is None:
+            raise SpecError(f"{spec.agent!r} names the file {spec.file!r}, which nobody has read")
         if order.context:
             raise SpecError(f"{spec.agent!r} is mediated and told its task alone, no context")
         task = spec.asks.read(text_task(order.task) if isinstance(spec.asks, Free) else order.task)
