@@ -14,47 +14,62 @@ default ok := false
 ok if {
 	input.act != "delegation"
 } else if {
+	_readable
 	count(input.delegation.wider) == 0
 	count(input.delegation.over) == 0
-	_absorbed
+	_one_stays_out
+	_within
 	pick_two.ok
 }
 
 # METADATA
 # title: Why it may not
-reasons contains "delegation_wider" if {
+reasons contains "malformed_facts" if {
 	input.act == "delegation"
-	not _nothing(input.delegation.wider)
+	not _readable
+}
+
+reasons contains "delegation_wider" if {
+	_handing_on
+	count(input.delegation.wider) > 0
 }
 
 reasons contains code if {
-	input.act == "delegation"
+	_handing_on
 	some code in input.delegation.over
 }
 
 reasons contains "delegation_third" if {
-	input.act == "delegation"
+	_handing_on
 	not pick_two.ok
 }
 
 reasons contains "delegation_third" if {
-	input.act == "delegation"
+	_handing_on
 	not _one_stays_out
 }
 
 reasons contains "outside_grants" if {
-	input.act == "delegation"
+	_handing_on
 	_one_stays_out
 	not _within
 }
 
-default _absorbed := false
-
-_absorbed if {
-	is_array(input.delegation.down)
-	_one_stays_out
-	_within
+_handing_on if {
+	input.act == "delegation"
+	_readable
 }
+
+_readable if {
+	every name in ["wider", "over", "down"] {
+		is_array(input.delegation[name])
+	}
+	_is_pair(input.delegation.grants)
+}
+
+_is_pair(grants) if is_null(grants)
+
+_is_pair(grants) if is_array(grants)
 
 _one_stays_out if {
 	some capability in ["files", "internet", "code"]
@@ -65,7 +80,6 @@ _one_stays_out if {
 _within if {
 	is_null(input.delegation.grants)
 } else if {
-	is_array(input.delegation.grants)
 	every capability in input.delegation.down {
 		capability in input.delegation.grants
 	}
@@ -74,5 +88,3 @@ _within if {
 _pair := [] if is_null(input.delegation.grants)
 
 _pair := input.delegation.grants if is_array(input.delegation.grants)
-
-_nothing(list) if count(list) == 0

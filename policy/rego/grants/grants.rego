@@ -10,6 +10,9 @@ default ok := false
 # METADATA
 # title: Whether the act stays within the grants
 ok if {
+	every name in ["held", "needs", "label"] {
+		is_array(input[name])
+	}
 	_within(input.grants, array.concat(input.held, array.concat(input.needs, input.label)))
 	_within(input.share, array.concat(input.needs, input.label))
 }

@@ -68,7 +68,7 @@ def test_the_rego_tests_pass(opa: str, tmp_path: Path) -> None:
 def states() -> list[dict[str, Any]]:
     """Facts of every kind of act, legal and not."""
     sets = [[str(c) for n, c in enumerate(Capability) if bits >> n & 1] for bits in range(8)]
-    base = {"version": 1, "principal": "me", "tainted": False, "endorsed": False}
+    base = {"version": 1, "principal": "me", "tainted": False, "endorsed": False, "share": None}
     tools = [
         {"name": name, "identity": "sha256:0", "declared": declared}
         for name, declared in product(("read_file", "send_mail"), (True, False))
@@ -91,7 +91,26 @@ def states() -> list[dict[str, Any]]:
         for held, grants in product(sets, [None, sets[6], sets[3]])
         for request in egress_requests()
     ]
+    found += [
+        {**base, "act": "tool", "needs": needs, "label": [], "held": [], "grants": sets[3]}
+        | {"tool": tools[0], "approved": False, "share": share}
+        for needs, share in product(sets, [None, *sets])
+    ]
+    found += [
+        {**base, "act": "delegation", "needs": [], "label": label, "held": held}
+        | {"grants": grants, "approved": False, "delegation": {"agent": "web"} | child}
+        for label, held, grants in product(sets[::3], sets[:4], [None, sets[3]])
+        for child in children(sets)
+    ]
     return found
+
+
+def children(sets: list[list[str]]) -> list[dict[str, Any]]:
+    return [
+        {"grants": grants, "down": down, "wider": wider, "over": over}
+        for grants, down in product([None, sets[2], sets[6]], sets)
+        for wider, over in (([], []), (["tools"], ["team_depth", "team_width"]))
+    ]
 
 
 def egress_requests() -> list[dict[str, Any]]:
@@ -112,6 +131,16 @@ HOSTILE: list[dict[str, Any]] = [
     {"act": ["tool"], "version": 1, "needs": [], "held": [], "label": [], "grants": None},
     {"act": "tool", "version": 1, "needs": ["FILES"], "held": [], "label": [], "grants": None},
     {"act": "tool", "version": "1", "needs": [], "held": [], "label": [], "grants": None},
+    *(
+        {"act": "delegation", "version": 1, "needs": [], "held": [], "label": [], "grants": None}
+        | {"share": None, "delegation": child}
+        for child in (
+            None,
+            7,
+            {"agent": ["web"], "grants": 3, "down": {}, "wider": 1, "over": None},
+            {"agent": "web", "grants": [], "down": "files", "wider": "", "over": {"a": "b"}},
+        )
+    ),
 ]
 
 
