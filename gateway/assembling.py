@@ -33,6 +33,9 @@ from .workspaces.packwatch import PackWatch
 from .workspaces.registry import Workspaces
 from .workspaces.shared import SessionWorkspace
 
+_TURN = 60.0
+"""Seconds that a sub-agent's call waits until a sibling gives back its sandbox."""
+
 
 def _watch(workspace: SessionWorkspace | None, limit: int) -> DiskWatch | PackWatch | None:
     return None if workspace is None else workspace.watch(limit)
@@ -97,7 +100,9 @@ def assemble(
     exit = Exit(actor, standing.destinations, Outgoing(standing.position.purse))
     shown = workspace.mounts if workspace else tuple[Mount, ...]
     watch = partial(_watch, workspace, standing.plan.limits.layer)
-    dispatch = Dispatch(pool, standing.plan, standing.egress, exit, watch, shown)
+    # Where sandboxes are scarce siblings take turns; a session that a person opened is told so.
+    patience = _TURN if standing.position.lineage.depth else 0.0
+    dispatch = Dispatch(pool, standing.plan, standing.egress, exit, watch, shown, patience)
     tools = dict(standing.tools)
     seat = Seat(dispatch, workspace, actor.grants)
     standing.idling.join(seat)

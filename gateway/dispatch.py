@@ -1,6 +1,7 @@
 """From an allowed call to the sandbox that runs it."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -49,10 +50,12 @@ class Dispatch:
         exit: Exit,
         watch: Callable[[], DiskWatch | PackWatch | None],
         shown: Callable[[], Iterable[Mount]],
+        patience: float = 0.0,
     ) -> None:
         """``watch`` gives what looks after the disk.
 
-        ``shown`` gives the views that end with this session, and their sandboxes with them.
+        ``shown`` gives the views that end with this session, and their sandboxes with them. A call
+        waits ``patience`` seconds for its sandbox where there are as many as there may be.
         """
         self._pool = pool
         self._plan = plan
@@ -60,6 +63,7 @@ class Dispatch:
         self._exit = exit
         self._watch = watch
         self._shown = shown
+        self._patience = patience
         self._lock = threading.Lock()
         self._ended = threading.Condition(self._lock)
         self._leasing: set[str] = set()
@@ -155,7 +159,10 @@ class Dispatch:
                 return None
             self._leasing.add(call)
         try:
-            sandbox = self._pool.lease(spec)
+            until = time.monotonic() + self._patience
+            sandbox = self._pool.lease(
+                spec, lambda: time.monotonic() < until and not self._unwanted(call)
+            )
             if spec.egress is Egress.TUNNEL:
                 self._listen(sandbox)
             with self._lock:

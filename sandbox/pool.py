@@ -16,6 +16,8 @@ from .spec import LATER, Egress, Mount, SandboxSpec
 from .turns import Turns
 
 _MAKERS = 4
+_LOOK = 0.1
+"""Seconds after which whoever waits for room looks whether it still should."""
 _CLOSED = "the pool of sandboxes is closed"
 _ENDED = "the session ended while its sandbox was being made"
 
@@ -45,10 +47,11 @@ class Pool:
         self._leaving = Leaving(self._changed)
         self._closed = False
 
-    def lease(self, spec: SandboxSpec) -> Sandbox:
+    def lease(self, spec: SandboxSpec, waits: Callable[[], bool] = lambda: False) -> Sandbox:
         """The domain's sandbox for ``spec``: the one it has, a blank one, or a new one.
 
-        A sandbox that was lost is replaced. Two threads that ask for the same get the same.
+        A sandbox that was lost is replaced. Two threads that ask for the same get the same. Where
+        there is no room it is refused, or waited for as long as ``waits`` says so.
 
         Raises:
             SandboxError: as :meth:`SandboxBackend.create`, there are too many, or the pool or the
@@ -59,9 +62,10 @@ class Pool:
         while True:
             with self._changed:
                 # What is going makes room in a moment.
-                self._changed.wait_for(
-                    lambda: key in self._leased or not self._leaving or self._room(key.domain)
-                )
+                while key not in self._leased and not self._room(key.domain):
+                    if self._closed or not (self._leaving or waits()):
+                        break
+                    self._changed.wait(_LOOK)
                 future = self._leased.get(key) or self._begin(key)
             try:
                 sandbox = future.result()

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.docker
 
 CHILDREN = 64
 TUNNELS = 20
-ALLOWED_MB = 64
+ALLOWED_MB = 256
+"""Each thread that decides has a policy engine of its own, of 2.4 MB."""
 
 
 @dataclass
@@ -98,6 +99,6 @@ def test_those_that_need_one_each_take_turns(watched: Watched) -> None:
         f'CALL run_code {{"language": "shell", "code": "echo $(({n} * 3))."}}'
         for n in range(TUNNELS)
     ]
-    results = watched.run(agent, tasks, at_once=6)
+    results = watched.run(agent, tasks, at_once=TUNNELS)
     assert [f"{3 * n}." in result.text for n, result in enumerate(results)] == [True] * TUNNELS
-    assert watched.most <= 8
+    assert watched.most <= 8, "a domain gets half of what there may be"

@@ -1,7 +1,7 @@
 """The end of a session meets calls that are on their way into a sandbox."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,7 +43,7 @@ class SlowPool:
         self.leased: set[Mount] = set()
         self.released = 0
 
-    def lease(self, spec: SandboxSpec) -> Sandbox:
+    def lease(self, spec: SandboxSpec, waits: Callable[[], bool]) -> Sandbox:
         self.asked.set()
         assert self.go_on.wait(10)
         assert spec.mount is not None

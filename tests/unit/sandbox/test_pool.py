@@ -319,6 +319,24 @@ def test_no_domain_gets_them_all(boxes: Boxes) -> None:
     pool.close()
 
 
+def test_whoever_is_asked_to_waits_for_room_as_long_as_asked(boxes: Boxes) -> None:
+    pool, patient = Pool(boxes, blanks=0, most=2), threading.Event()
+    patient.set()
+    pool.lease(spec("a", mount="/v/1"))
+    with ThreadPoolExecutor(2) as threads:
+        second = threads.submit(pool.lease, spec("a", mount="/v/2"), patient.is_set)
+        with pytest.raises(SandboxError, match="1 are in use"):
+            pool.lease(spec("a", mount="/v/3"))
+        assert not second.done()
+        pool.release_session("", [spec("a", mount="/v/1").mount])
+        assert not second.result(10).lost
+        third = threads.submit(pool.lease, spec("a", mount="/v/3"), patient.is_set)
+        patient.clear()
+        with pytest.raises(SandboxError, match="1 are in use"):
+            third.result(10)
+    pool.close()
+
+
 def test_blanks_give_way_to_sandboxes_that_are_used(boxes: Boxes) -> None:
     pool = Pool(boxes, blanks=1, ceiling=4, most=3)
     for domain in "abc":
