@@ -34,7 +34,9 @@ def team(made: Any, server: Any, limits: dict[str, Any]) -> Any:
 def hand_out(session: Any, orders: list[Delegation]) -> list[ChildOutcome | BaseException]:
     async def main() -> list[ChildOutcome | BaseException]:
         work = (session.session.delegate(order) for order in orders)
-        return await asyncio.gather(*work, return_exceptions=True)
+        done: list[ChildOutcome | BaseException] = []
+        done += await asyncio.gather(*work, return_exceptions=True)
+        return done
 
     return asyncio.run(main())
 

@@ -5,7 +5,7 @@ import resource
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -50,7 +50,7 @@ def watched(settings: Settings) -> Iterator[Watched]:
 
 
 def lead(grants: list[str], tools: list[str], **more: Any) -> Agent:
-    access = "read" if "workspace" in more else "none"
+    access: Literal["read", "none"] = "read" if "workspace" in more else "none"
     worker = child("worker", tools=tools, workspace=access)
     return Agent(
         model="gullible",
