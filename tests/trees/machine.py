@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -41,11 +41,12 @@ names = st.sampled_from(["helper", "second"])
 Act = str | tuple[int, list[str]]
 acts: st.SearchStrategy[Act] = st.sampled_from(TOOLS) | st.tuples(st.integers(0, 1), programs)
 MOST_SESSIONS = 3
+ROOTS = st.runner().flatmap(lambda machine: machine.roots)
 Form = dict[str, Any]
 Spec = TypeVar("Spec", bound=BaseModel)
 
 
-def _agent(grants: Any, workspace: Any, agents: list[Form], steps: list[str]) -> Form:
+def agent(grants: Any, workspace: Any, agents: list[Form], steps: list[str]) -> Form:
     return {
         "model": "puppet",
         "instructions": program(steps),
@@ -59,8 +60,8 @@ def _agent(grants: Any, workspace: Any, agents: list[Form], steps: list[str]) ->
 
 
 attenuated = st.builds(
-    lambda agent, grants, tools, workspace: {
-        "agent": agent,
+    lambda name, grants, tools, workspace: {
+        "agent": name,
         "mode": "attenuated",
         "grants": grants,
         "tools": tools,
@@ -72,10 +73,10 @@ attenuated = st.builds(
     st.sampled_from(["none", "none", "read", "write"]),
 )
 mediated = st.builds(
-    lambda agent, grants, workspace, steps, asks, answers: {
-        "agent": agent,
+    lambda name, grants, workspace, steps, asks, answers: {
+        "agent": name,
         "mode": "mediated",
-        "spec": _agent(grants, workspace, [], steps),
+        "spec": agent(grants, workspace, [], steps),
         "asks": asks,
         "answers": answers,
     },
@@ -91,7 +92,7 @@ nested = st.builds(
 )
 children = attenuated | mediated | nested
 agents = st.builds(
-    _agent,
+    agent,
     st.none() | pairs,
     folders,
     st.lists(children, max_size=2, unique_by=lambda c: c["agent"]),
@@ -103,6 +104,8 @@ class Trees(RuleBasedStateMachine):
     """Sessions of many domains, each the root of a tree."""
 
     sessions = Bundle("sessions")
+    roots: ClassVar[st.SearchStrategy[Form]] = agents
+    """The agents that stand at the roots."""
 
     @initialize()
     def begin(self) -> None:
@@ -110,7 +113,12 @@ class Trees(RuleBasedStateMachine):
         self.alive: set[str] = set()
 
     @precondition(lambda self: len(self.alive) < MOST_SESSIONS)
-    @rule(target=sessions, form=agents, hand_on=st.booleans(), resume=st.booleans())
+    @rule(
+        target=sessions,
+        form=st.runner().flatmap(lambda self: self.roots),
+        hand_on=st.booleans(),
+        resume=st.booleans(),
+    )
     def open(self, form: Form, hand_on: bool, resume: bool) -> Any:
         spec = self._read(AgentSpec, form)
         if spec is None:

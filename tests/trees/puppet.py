@@ -12,10 +12,13 @@ from tests.trees.oracle import data_in
 
 from trilemma.inference.messages import CallIdentity, FunctionTool, Message, Reply, ToolCall
 from trilemma.inference.model import ModelRef
+from trilemma.sandbox.toolhost.catalog import builtins
 
 _PROGRAM = re.compile(r"PROGRAM: (\[[^\]]*\])")
 TOOLS = ("read_file", "write_file", "http_fetch", "run_code")
 NUMBER = 77
+_BUILT_IN = {tool.name: tool.parameters for tool in builtins().values()}
+"""Tools that nobody offers are called all the same."""
 
 Heard = Callable[[str, str], None]
 """Told the cache salt, which names the domain, and all that the model reads."""
@@ -64,7 +67,7 @@ def program_in(text: str) -> list[str]:
 
 def call(name: str, tool: FunctionTool | None, said: str, id: str = "c") -> ToolCall:
     """A call of a tool with something in every required argument, and ``said`` wherever it fits."""
-    schema = tool.parameters if tool is not None else {}
+    schema = tool.parameters if tool is not None else _BUILT_IN.get(name, {})
     arguments = {
         each: _value(each, schema["properties"][each], said) for each in schema.get("required", ())
     }

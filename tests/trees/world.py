@@ -26,17 +26,13 @@ from trilemma.gateway.settings import Settings
 from trilemma.gateway.teamspec import ChildSpec
 from trilemma.gateway.workspaces.registry import Workspaces
 from trilemma.gateway.workspaces.snapshots import Snapshots
-from trilemma.inference.messages import FunctionTool
 from trilemma.policy.capability import ALL, CapabilitySet
-from trilemma.sandbox.toolhost.catalog import builtins
 
 BITS = 40
 """What may ever cross as values of types: little, so that a path beyond it is short."""
 _FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """In memory where that is: many small worlds are made, and each waits for its disk."""
 FOLDERS = ("work", "mail", "desk")
-_ANY = {tool.name: FunctionTool(tool.name, "", tool.parameters) for tool in builtins().values()}
-"""Tools that a session does not offer are called all the same."""
 _NEVER = (Denied, SpecError, WorkspaceError, Cancelled)
 
 T = TypeVar("T")
@@ -50,7 +46,8 @@ class World:
 
     def __init__(self) -> None:
         World.now = self
-        self._place = tempfile.TemporaryDirectory(prefix="trilemma-", dir=_FAST)
+        self._place = tempfile.TemporaryDirectory(prefix="trilemma-")
+        self._state = tempfile.TemporaryDirectory(prefix="trilemma-", dir=_FAST)
         self.root = Path(self._place.name)
         for name in FOLDERS:
             (self.root / name).mkdir()
@@ -92,7 +89,7 @@ class World:
     async def tool(self, session: LocalSession, name: str) -> None:
         """Call a tool, with all in it that the session's caller has read."""
         offered = next((tool for tool in session.tools if tool.name == name), None)
-        wanted = call(name, offered or _ANY.get(name), self.said.get(session.id, ""))
+        wanted = call(name, offered, self.said.get(session.id, ""))
         try:
             outcome = await session.call_tool(wanted)
         except _NEVER:
@@ -154,15 +151,17 @@ class World:
         self._look()
         return self._grants.get(domain, ALL)
 
-    def end(self) -> None:
-        """Close all, and check the ledger."""
+    def end(self, *, sound: bool = True) -> None:
+        """Close all, and check the ledger if it should be ``sound``."""
         try:
             self.gateway.end()
             self.do(self._loop.shutdown_default_executor())
             self._loop.close()
-            verify(self.root / "state" / "ledger.db")
+            if sound:
+                verify(Path(self._state.name) / "ledger.db")
         finally:
             self._place.cleanup()
+            self._state.cleanup()
 
     def _started(self) -> LocalGateway:
         self._grants: dict[str, CapabilitySet] = {}
@@ -171,7 +170,7 @@ class World:
         config = self.root / "config"
         config.mkdir(exist_ok=True)
         (config / "policy.yaml").write_text(f"version: 1\ncrossings: {{bits: {BITS}}}\n")
-        state, run = self.root / "state", self.root / "run"
+        state, run = Path(self._state.name), self.root / "run"
         settings = Settings(state, config, self.root / "cache", run, durability="normal")
         gateway = LocalGateway.start(settings)
         self.pool = MemoryPool(self.oracle, self.views)
