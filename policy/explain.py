@@ -97,7 +97,5 @@ def _state(request: AccessRequest) -> str:
 
 
 def _event(cause: Cause) -> str:
-    return (
-        f"- {plain(cause.capability)} since event {cause.seq}: "
-        f"{plain(cause.what)}, {plain(cause.at)}"
-    )
+    # Without its number: how many events came before tells how much other domains did.
+    return f"- {plain(cause.capability)} since {plain(cause.at)}: {plain(cause.what)}"

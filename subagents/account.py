@@ -27,6 +27,8 @@ class Account:
         self._carved = False
         """Whether the limit was set aside for this one in the accounts above."""
         self._given_back = False
+        self._sealed: list[Account] = []
+        """Accounts below whose part is never given back; see :meth:`seal`."""
 
     def left(self) -> int | None:
         """What may still be used, here and above; None without any limit."""
@@ -66,12 +68,20 @@ class Account:
         self._parent._keep(self.limit)
         self._carved = True
 
+    def seal(self) -> None:
+        """Never give back what was set aside: what came back would tell what was used."""
+        if self._carved and self._parent is not None:
+            for account in self._parent._keepers():
+                account._sealed.append(self)
+
     def give_back(self) -> None:
         """End what :meth:`carve` did: what was not used is left to the others again."""
-        back = self._set_aside
+        if self._parent is not None and self in self._parent._sealed:
+            return
+        back = self._set_aside - sum(account._set_aside for account in self._sealed)
         self._given_back = True
         if self._parent is not None:
-            self._parent._keep(-back)
+            self._parent._keep(-max(0, back))
 
     def chain(self) -> "Iterator[Account]":
         """The account and all above."""
@@ -99,8 +109,13 @@ class Account:
 
     def _keep(self, amount: int) -> None:
         """Set aside here, and above up to an account for which it is set aside already."""
-        for account in self.chain():
+        for account in self._keepers():
             account._kept += amount
+
+    def _keepers(self) -> "Iterator[Account]":
+        """Those that keep what is set aside here: itself, and up to one that is set aside too."""
+        for account in self.chain():
+            yield account
             if account._carved:
                 return
 

@@ -165,8 +165,17 @@ class Purse:
                 raise
         return child
 
+    def seal(self) -> None:
+        """What was set aside for this purse stays so for good, used or not."""
+        with self._lock:
+            for account in self._accounts.values():
+                account.seal()
+
     def close(self) -> None:
-        """Give back what was set aside and not used. What is under way is still charged above."""
+        """Give back what was set aside and not used, unless it is sealed.
+
+        What is under way is still charged above.
+        """
         with self._lock:
             if not self._closed:
                 self._closed = True

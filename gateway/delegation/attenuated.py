@@ -77,7 +77,10 @@ class AttenuatedRoute:
         if outcome.state is State.DONE:
             return Answer(True, stop, outcome.text, outcome.text)
         said = f"\nIts last words:\n{outcome.text}" if outcome.text else ""
-        text = f"{self.spec.agent} ended early ({stop}): {outcome.error}{said}"
+        # How much of a limit was used by whom may tell of mediated sub-agents.
+        used_up = outcome.state is State.LIMIT
+        why = "a limit, its own or of an agent above, is used up" if used_up else outcome.error
+        text = f"{self.spec.agent} ended early ({stop}): {why}{said}"
         return Answer(False, stop, text, outcome.text)
 
     def failed(self, child: "LocalSession | None", error: Exception) -> Answer:

@@ -81,6 +81,9 @@ class Desk:
         if not made.decision.allowed or room.position is None:
             text = explain(made.request, made.decision)
             raise Denied(text, reasons=made.decision.reasons, call=call)
+        if route.spec.mode == "mediated":
+            # What came back at its end would tell its parent how much it used.
+            room.position.purse.seal()
         return room.position, made
 
     def _reserve(self, route: Route, call: str, session: str, build: _Build) -> Reservation:
@@ -103,10 +106,15 @@ class Desk:
         except Denied as denial:
             return _Room(None, denial.reasons, (str(denial),))
         except LimitReached as limit:
-            return _Room(None, (str(Reason.BUDGET),), (str(limit),))
+            return _Room(None, (str(Reason.BUDGET),), (_too_little(spec.agent, limit),))
         holds.callback(purse.close)
         lineage = here.lineage.child(self.standing.actor.session, spec.mode)
         return _Room(Position(lineage, node, purse, watcher))
+
+
+def _too_little(agent: str, limit: LimitReached) -> str:
+    """For a model: how much is left would tell what mediated sub-agents used."""
+    return f"of {limit.limit}, less is left than {agent} is to have set aside"
 
 
 def _body(route: Route, session: str) -> dict[str, Any]:

@@ -56,8 +56,8 @@ def test_a_third_capability_is_explained_with_the_two_held_and_their_events() ->
         "Why: the domain would hold all three of files, internet and code [third_capability].",
         "This domain holds {files, code}; "
         "no domain ever holds all three of files, internet and code.",
-        "- files since event 3: workspace mail, 2026-01-02T03:04:05Z",
-        "- code since event 9: run_code, 2026-01-02T03:05:00Z",
+        "- files since 2026-01-02T03:04:05Z: workspace mail",
+        "- code since 2026-01-02T03:05:00Z: run_code",
         "Way on: go on with acts that take no more than {files, code}; "
         "leave what takes {internet} to another agent in a domain of its own.",
     ]

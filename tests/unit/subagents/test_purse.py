@@ -113,6 +113,22 @@ def test_what_is_set_aside_reaches_the_first_limit_above() -> None:
     assert top.remaining().steps == 9
 
 
+@pytest.mark.parametrize("used", [0, 3, 5])
+@pytest.mark.parametrize("between", [UNLIMITED, limits(steps=6)], ids=["drawn", "carved"])
+def test_what_is_sealed_never_comes_back(used: int, between: RunLimits) -> None:
+    """Whatever it used, and whoever stands between, those above have the same left at its end."""
+    top = Purse(limits(steps=10))
+    middle = top.carve(between)
+    child = middle.carve(limits(steps=5))
+    child.seal()
+    for _ in range(used):
+        step(child)
+    for purse in (child, middle):
+        purse.close()
+    assert top.remaining().steps == 5
+    assert top.spent.steps == used
+
+
 def test_delegating_does_not_widen() -> None:
     """The attack: spend through grandchildren, each with generous limits of its own."""
     assert _steps_through_grandchildren() == 10
