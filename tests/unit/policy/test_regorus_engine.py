@@ -52,6 +52,40 @@ def test_many_threads_share_one_engine(engine: RegorusEngine) -> None:
             assert answers == [YES] * 50
 
 
+def test_a_hundred_threads_load_a_few_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = RegorusEngine(Bundle.base())
+    loaded: list[str] = []
+
+    def load(*args: Any) -> Any:
+        loaded.append(threading.current_thread().name)
+        return adapter_load(*args)
+
+    adapter_load = adapter.load
+    monkeypatch.setattr(adapter, "load", load)
+    start = threading.Barrier(100)
+
+    def judge(thread: int) -> EngineAnswer:
+        start.wait()
+        return engine.evaluate(replace(CALL, principal=f"one of many: {thread}").facts())
+
+    with ThreadPoolExecutor(100) as pool:
+        assert list(pool.map(judge, range(100))) == [YES] * 100
+    assert len(loaded) <= adapter._THREADS + adapter._ASKED
+    gc.collect()
+    assert _taken() <= 1, "a thread that ended kept its place"
+
+
+def _taken() -> int:
+    """How many threads hold a place now."""
+    free = adapter._Place.free
+    got = 0
+    while free.acquire(blocking=False):
+        got += 1
+    for _ in range(got):
+        free.release()
+    return adapter._THREADS - got
+
+
 def test_an_engine_can_be_dropped_in_another_thread() -> None:
     engines = [RegorusEngine(Bundle.base())]
     thread = threading.Thread(target=lambda: engines[0].evaluate(CALL.facts()))
