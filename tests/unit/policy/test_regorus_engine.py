@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from trilemma.errors import PolicyError, SpecError
-from trilemma.policy import regorus as adapter
+from trilemma.policy import loading, regorus as adapter
 from trilemma.policy.bundle import Bundle
 from trilemma.policy.capability import Capability
 from trilemma.policy.engine import EngineAnswer
@@ -60,7 +60,7 @@ def test_a_hundred_threads_load_a_few_engines(monkeypatch: pytest.MonkeyPatch) -
         loaded.append(threading.current_thread().name)
         return adapter_load(*args)
 
-    adapter_load = adapter.load
+    adapter_load = loading.load
     monkeypatch.setattr(adapter, "load", load)
     start = threading.Barrier(100)
 
