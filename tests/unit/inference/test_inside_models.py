@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -233,9 +232,12 @@ def test_with_an_ordinary_client_both_would_get_the_conversation(
     assert ask_by_proxy(model_server, answer, monkeypatch)
 
 
-@cache
+KEPT: list[Any] = []
+"""Clients that were used: one that is thrown away leaves its connections open."""
+
+
 def ordinary(pid: int) -> Any:
-    """Kept like the real one: a client that is thrown away leaves its connections open."""
     from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
-    return AsyncHTTPHandler()
+    KEPT.append(AsyncHTTPHandler())
+    return KEPT[-1]
