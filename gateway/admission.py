@@ -28,7 +28,7 @@ from .runs.log import NOT_KEPT, Keeping
 from .runs.starting import RunStart
 from .schemas import AgentSpec
 from .session import LocalSession
-from .teamspec import check_team
+from .teamspec import check_team, mediated_within
 from .tools import ToolDefinition
 from .workspaces.opening import Mode, Opening, Origin
 from .workspaces.shared import SessionWorkspace
@@ -79,7 +79,8 @@ class Admission:
                 prefix=self._prefix(tools.values()),
                 plan=plan,
                 workspace=workspace,
-                workspaces=frozenset({workspace.workspace} if workspace else ()),
+                workspaces=frozenset({workspace.original} if workspace else ()),
+                choices=mediated_within(self.spec.agents),
                 egress=egress,
                 destinations=Destinations(self.spec.destinations, shared.policy.egress.allow),
                 approve=self.approve,

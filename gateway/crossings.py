@@ -85,14 +85,19 @@ class Crossings:
             ends, _Parcel("down", "ask", asks.read(value), bits, asks.digest, asks.free)
         )
 
-    def pass_up(self, ends: Ends, answers: CrossingType, value: Any) -> Crossed:
-        """A child's answer, to its parent. Raises as :meth:`pass_down` does."""
-        bits = answer_bits(answers)
+    def pass_up(self, ends: Ends, answers: CrossingType, value: Any, *, beside: int = 0) -> Crossed:
+        """A child's answer, to its parent. Raises as :meth:`pass_down` does.
+
+        ``beside`` are bits that its parent can learn besides.
+        """
+        bits = answer_bits(answers, beside)
         return self._pass(
             ends, _Parcel("up", "answer", answers.read(value), bits, answers.digest, answers.free)
         )
 
-    def fail_up(self, ends: Ends, answers: CrossingType, failure: str) -> Crossed:
+    def fail_up(
+        self, ends: Ends, answers: CrossingType, failure: str, *, beside: int = 0
+    ) -> Crossed:
         """That a child gave no answer: one of ``FAILURES``, at the price of an answer.
 
         Raises:
@@ -101,7 +106,7 @@ class Crossings:
         """
         if failure not in FAILURES:
             raise SpecError(f"{failure!r} is no failure; the failures are {', '.join(FAILURES)}")
-        bits, name = answer_bits(answers), answers.digest
+        bits, name = answer_bits(answers, beside), answers.digest
         return self._pass(ends, _Parcel("up", "answer", failure, bits, name, answers.free, failure))
 
     def pass_choice(self, ends: Ends, index: int, of: int) -> Crossed:

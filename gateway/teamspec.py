@@ -104,6 +104,14 @@ ChildSpec = Annotated[
 ]
 
 
+def mediated_within(children: tuple[ChildSpec, ...]) -> int:
+    """How many mediated sub-agents one domain can call: these, and those of who shares it."""
+    return sum(
+        1 if isinstance(child, MediatedSpec) else mediated_within(child.agents)
+        for child in children
+    )
+
+
 def check_names(children: tuple[ChildSpec, ...], taken: frozenset[str] = frozenset()) -> None:
     """Refuse two things of one name, and the name that is kept for answers.
 

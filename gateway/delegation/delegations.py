@@ -18,7 +18,7 @@ from ..enforcement import Enforcement, new_id
 from ..interface import ChildOutcome, Delegation, OnEvent
 from ..lasting import in_thread, to_its_end
 from ..runs.log import Keeping
-from ..teamspec import AttenuatedSpec, ChildSpec, MediatedSpec
+from ..teamspec import AttenuatedSpec, ChildSpec, MediatedSpec, mediated_within
 from .attenuated import AttenuatedRoute
 from .handing import Errand, Handing
 from .mediated import MediatedRoute
@@ -121,9 +121,10 @@ class Delegations:
         if order.context:
             raise SpecError(f"{spec.agent!r} is mediated and told its task alone, no context")
         task = spec.asks.read(text_task(order.task) if isinstance(spec.asks, Free) else order.task)
-        mediated = sum(isinstance(each, MediatedSpec) for each in self._children.values())
+        # Whoever shares the domain may have been told which of theirs to ask.
+        choices = max(1, here.choices, mediated_within(here.spec.agents))
         return MediatedRoute(
-            here, spec, task, order.brings, max(1, mediated), self._crossings, self._openers
+            here, spec, task, order.brings, choices, self._crossings, self._openers
         )
 
     def _spec(self, agent: str | ChildSpec) -> ChildSpec:

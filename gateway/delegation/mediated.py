@@ -11,6 +11,7 @@ from ...policy.reasons import Reason
 from ...policy.request import DelegationFacts
 from ...subagents.calls import CallTool
 from ...subagents.crossing.answers import answer_bits, ask_bits
+from ...subagents.crossing.base import bits_for
 from ...subagents.outcome import Outcome, State, ToolOutcome
 from ...subagents.prompt import Layout, SharedPrefix
 from ..crossings import Crossings, Ends
@@ -77,10 +78,17 @@ class MediatedRoute:
     def _grants(self) -> CapabilitySet | None:
         return None if self.spec.spec is None else self.spec.spec.granted
 
+    @property
+    def _beside(self) -> int:
+        """How many sub-agents it called shows in how many its parent may still call."""
+        if self.spec.spec is None or not self.spec.spec.agents:
+            return 0
+        return bits_for(self.parent.position.node.tree.limits.total + 1)
+
     def facts(self, held: Held) -> DelegationFacts:
         """What crosses, and how much of it."""
         asks, answers = self.spec.asks, self.spec.answers
-        bits = ask_bits(asks, self.choices) + answer_bits(answers)
+        bits = ask_bits(asks, self.choices) + answer_bits(answers, self._beside)
         left = self.crossings.left(Ends(self.parent.actor, "", self.parent.workspaces))
         return DelegationFacts(
             agent=self.spec.agent,
@@ -132,7 +140,9 @@ class MediatedRoute:
         if not said.given:
             return self._fail(child, _failure(outcome))
         try:
-            crossed = self.crossings.pass_up(self._up(child), self.spec.answers, said.value)
+            crossed = self.crossings.pass_up(
+                self._up(child), self.spec.answers, said.value, beside=self._beside
+            )
         except CrossingError:
             return self._fail(child, NO_ANSWER)
         text = as_text(crossed.value, free=self.spec.answers.free)
@@ -143,7 +153,8 @@ class MediatedRoute:
         return self._fail(child, REFUSED)
 
     def _fail(self, child: "LocalSession | None", failure: str) -> Answer:
-        self.crossings.fail_up(self._up(child), self.spec.answers, failure)
+        up, answers = self._up(child), self.spec.answers
+        self.crossings.fail_up(up, answers, failure, beside=self._beside)
         return Answer(False, failure, _TOLD[failure].format(agent=self.spec.agent), None)
 
     def _up(self, child: "LocalSession | None") -> Ends:

@@ -51,6 +51,8 @@ class Standing:
     workspace: SessionWorkspace | None
     workspaces: frozenset[str]
     """What may be heard of in its domain, by identity: its own and those of whom it shares with."""
+    choices: int
+    """Mediated sub-agents that its domain can call, through whichever of those that share it."""
     egress: DomainEgress
     destinations: Destinations
     approve: Approve | None

@@ -55,6 +55,8 @@ class OpenWorkspace:
         """Whether nobody may be shown it for writing."""
         self.workspace = workspace
         """The workspace's id in the ledger."""
+        self.original = workspace
+        """The same: it is no copy."""
         self.layer = layer
         """Where changes go; None where the folder itself is mounted."""
         self.undeclared = undeclared

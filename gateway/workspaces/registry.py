@@ -74,7 +74,13 @@ class Workspaces:
         if opening.mode is Mode.SNAPSHOT:
             snapshot = self._snapshot(identity.workspace, folder, opening, decide)
             return OpenSnapshot(
-                self._ledger, self._views, folder, snapshot, opening, undeclared=undeclared
+                self._ledger,
+                self._views,
+                folder,
+                identity.workspace,
+                snapshot,
+                opening,
+                undeclared=undeclared,
             )
         layer = self._layer(identity.workspace, folder, opening)
         names = (identity.workspace,) if layer is None else (identity.workspace, layer.id)

@@ -42,6 +42,11 @@ class SharedWorkspace:
         return self._of.workspace
 
     @property
+    def original(self) -> str:
+        """The id of the folder that it is, or is a copy of."""
+        return self._of.original
+
+    @property
     def folder(self) -> Path:
         """Where the folder lies."""
         return self._of.folder

@@ -93,6 +93,7 @@ class OpenSnapshot:
         ledger: Ledger,
         views: Views,
         of: Folder,
+        original: str,
         snapshot: Snapshot,
         opening: Opening,
         *,
@@ -102,6 +103,8 @@ class OpenSnapshot:
         """Its identity in the ledger: its label is its own."""
         self.folder: Path = of.path
         """The folder that it was made of."""
+        self.original = original
+        """The identity of that folder: what crosses is counted to it, not to a copy of a day."""
         self._ledger = ledger
         self._maker = views
         self._snapshot = snapshot

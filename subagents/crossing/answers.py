@@ -9,9 +9,12 @@ FAILURES = ("no_answer", "limit", "refused")
 """All that is ever said about why there is no value. Why in truth stands in the ledger."""
 
 
-def answer_bits(answers: CrossingType) -> int:
-    """The capacity of one answer, failures counted. 0 where free text comes: it has labels."""
-    return 0 if answers.free else bits_for(answers.values + len(FAILURES))
+def answer_bits(answers: CrossingType, beside: int = 0) -> int:
+    """The capacity of one answer, failures counted. 0 where free text comes: it has labels.
+
+    ``beside`` are bits that the other side can learn besides, from what it finds used up.
+    """
+    return 0 if answers.free else bits_for(answers.values + len(FAILURES)) + beside
 
 
 def ask_bits(asks: CrossingType, choices: int = 1) -> int:
