@@ -77,9 +77,28 @@ def check_tables(connection: sqlite3.Connection, path: Path) -> None:
     """
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         raise LedgerError(f"ledger {str(path)!r}: its file system cannot keep a write-ahead log")
-    found = [row[0] for row in connection.execute(sql.SCHEMA)]
-    if sorted(found) != sorted(sql.TABLES):
+    found = _schema(connection)
+    if sorted(found + _lacking(found)) != sorted(sql.TABLES):
         raise LedgerTampered(f"{str(path)!r} does not hold the tables of a ledger of this version")
+
+
+def add_indexes(connection: sqlite3.Connection) -> None:
+    """Bring a ledger of an earlier version up to this one, in the open transaction."""
+    for statement in _lacking(_schema(connection)):
+        connection.execute(statement)
+
+
+def lacks_indexes(connection: sqlite3.Connection) -> bool:
+    """Whether it is a ledger of an earlier version."""
+    return bool(_lacking(_schema(connection)))
+
+
+def _schema(connection: sqlite3.Connection) -> list[str]:
+    return [row[0] for row in connection.execute(sql.SCHEMA)]
+
+
+def _lacking(found: list[str]) -> list[str]:
+    return [statement for statement in sql.LATER if statement not in found]
 
 
 def synchronous(connection: sqlite3.Connection, durability: Durability) -> None:

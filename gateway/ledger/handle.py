@@ -140,20 +140,25 @@ class Handle:
     def _prepare_tables(self, begin: Callable[[View], object]) -> sqlite3.Connection:
         try:
             if database.is_blank(self._writer):
-                self._make_tables(begin)
+                self._make(lambda: self._begin_tables(begin))
             database.check_tables(self._writer, self.path)
+            if database.lacks_indexes(self._writer):
+                self._make(lambda: database.add_indexes(self._writer))
             return database.reader(self.path)
         except BaseException:
             self._writer.close()
             raise
 
-    def _make_tables(self, begin: Callable[[View], object]) -> None:
+    def _begin_tables(self, begin: Callable[[View], object]) -> None:
+        database.create_tables(self._writer)
+        begin(View(self._writer, self._cache))
+
+    def _make(self, make: Callable[[], object]) -> None:
         """All of it or nothing: so tables without an event are never what a crash left."""
         self._synchronous("full")
         self._writer.execute("BEGIN IMMEDIATE")
         try:
-            database.create_tables(self._writer)
-            begin(View(self._writer, self._cache))
+            make()
             self._writer.execute("COMMIT")
         except BaseException as error:
             self._abandon(error)

@@ -3,6 +3,11 @@
 Terms such as ``takes != 0`` repeat the condition of a partial index, so that it is used.
 """
 
+LATER = (
+    "CREATE INDEX events_crossing ON events (account, seq, charge) WHERE kind = 'crossing.passed'",
+)
+"""Indexes that a ledger of an earlier version lacks. They are made when it is opened."""
+
 TABLES = (
     "CREATE TABLE events ( seq INTEGER NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL, "
     "principal TEXT NOT NULL, domain TEXT NOT NULL, session TEXT NOT NULL, call TEXT NOT NULL, "
@@ -10,7 +15,6 @@ TABLES = (
     "charge INTEGER NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (seq) ) STRICT",
     "CREATE INDEX events_call ON events (call) WHERE call != ''",
     "CREATE INDEX events_charge ON events (domain, seq, account, charge) WHERE charge != 0",
-    "CREATE INDEX events_crossing ON events (account, seq, charge) WHERE kind = 'crossing.passed'",
     "CREATE INDEX events_session ON events (session, kind) "
     "WHERE kind IN ('session.opened', 'session.closed')",
     "CREATE INDEX events_takes ON events (domain, seq) WHERE takes != 0",
@@ -19,6 +23,7 @@ TABLES = (
     "PRIMARY KEY (seq, workspace) ) WITHOUT ROWID, STRICT",
     "CREATE INDEX joins_touch ON joins (domain, seq) WHERE touch != 0",
     "CREATE INDEX joins_workspace ON joins (workspace, seq)",
+    *LATER,
 )
 
 _EVENT = (

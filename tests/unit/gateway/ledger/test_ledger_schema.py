@@ -1,12 +1,17 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from trilemma.gateway.ledger import statements
+from trilemma.gateway.ledger.events import Event, Kind
 from trilemma.gateway.ledger.rows import EventRow, JoinRow
 from trilemma.gateway.ledger.schema import events, joins, sqlite_ddl
+from trilemma.gateway.ledger.store import Ledger
+from trilemma.gateway.ledger.verify import verify
 
 
 def test_the_running_ledger_has_the_tables_of_the_schema() -> None:
@@ -57,3 +62,18 @@ def test_what_a_call_asks_is_answered_by_an_index(name: str) -> None:
     # The head is the last entry of the table: a scan that ends at its first step.
     scans = ["SCAN events"] if name == "HEAD" else []
     assert [s for s in steps if s.startswith(("SCAN events", "SCAN joins"))] == scans, steps
+
+
+def test_a_ledger_of_an_earlier_version_verifies_and_is_brought_up_to_this_one(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path) as ledger:
+        ledger.append(Event(kind=Kind.DOMAIN_OPENED, domain="dom_1"))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP INDEX events_crossing")
+    assert verify(path).events == 2
+    with Ledger.open(path) as ledger:
+        assert ledger.spent("crossing/principal/me") == 0
+    with closing(sqlite3.connect(path)) as connection:
+        assert len(connection.execute(statements.SCHEMA).fetchall()) == len(statements.TABLES)
