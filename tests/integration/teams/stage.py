@@ -41,6 +41,11 @@ class Stage:
     canary: str
     """Of this test alone."""
     events: list[Event] = field(default_factory=list)
+    begun: int = field(init=False)
+    """The newest event of the ledger, which other tests write to as well, before this one."""
+
+    def __post_init__(self) -> None:
+        self.begun = self.gateway.enforcement.ledger.head().seq
 
     def url(self, path: str = "/") -> str:
         """An address outside."""
@@ -89,5 +94,5 @@ class Stage:
         return [
             found
             for found in self.gateway.enforcement.ledger.events(kind=Kind.CALL_DENIED)
-            if reason in found.event.body["decision"]["reasons"]
+            if found.seq > self.begun and reason in found.event.body["decision"]["reasons"]
         ]
