@@ -48,6 +48,8 @@ class Admission:
     position: Position
     run: RunStart | None = None
     """The run that is kept, if it is."""
+    above: tuple[Path, ...] = ()
+    """The files that make those what they are who called it."""
 
     def admit(
         self, shared: Shared, machinery: Machinery, models: ModelCalls, egress: DomainEgress
@@ -80,6 +82,7 @@ class Admission:
                 plan=plan,
                 workspace=workspace,
                 workspaces=frozenset({workspace.original} if workspace else ()),
+                sources=self._sources,
                 choices=mediated_within(self.spec.agents),
                 egress=egress,
                 destinations=Destinations(self.spec.destinations, shared.policy.egress.allow),
@@ -92,6 +95,10 @@ class Admission:
                 workspace.close()
             self._record_refused(enforcement)
             raise
+
+    @property
+    def _sources(self) -> tuple[Path, ...]:
+        return (*self.above, *self.spec.sources)
 
     def _prefix(self, tools: Iterable[ToolDefinition]) -> SharedPrefix:
         offered = [tool.offer for tool in fitting(tools, self.actor.grants)]
@@ -134,7 +141,7 @@ class Admission:
             origin=None if wanted.origin is None else Origin(wanted.origin),
             mode=Mode(wanted.mode),
             layer=self.layer,
-            sources=self.spec.sources,
+            sources=self._sources,
         )
         return machinery.workspaces.open(opening, enforcement.point.decide)
 

@@ -201,8 +201,9 @@ class LocalGateway:
         assert child.spec is not None, "its file was read with its parent's"
         spec = child.spec.model_copy(update={"name": child.agent})
         actor = Actor(self.principal, new_id("dom"), session, spec.granted)
-        approve = parent.approve
-        return self.begin(Admission(spec, actor, brings, True, None, approve, position))
+        approve, above = parent.approve, parent.sources
+        asked = Admission(spec, actor, brings, True, None, approve, position, above=above)
+        return self.begin(asked)
 
     def _entered(self, domain: str, admit: Callable[[DomainEgress], LocalSession]) -> LocalSession:
         """Let one more session into a domain, and keep it in mind."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...inference.model import Model
 from ...subagents.budget import Purse
@@ -51,6 +52,8 @@ class Standing:
     workspace: SessionWorkspace | None
     workspaces: frozenset[str]
     """What may be heard of in its domain, by identity: its own and those of whom it shares with."""
+    sources: tuple[Path, ...]
+    """The files that make it, and everybody above it, what they are."""
     choices: int
     """Mediated sub-agents that its domain can call, through whichever of those that share it."""
     egress: DomainEgress
