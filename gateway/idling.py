@@ -169,10 +169,17 @@ class Idling:
             if self._after is not None and self._clock() - self._last < self._after:
                 self._watch()
                 return
-            self._asleep = True
             try:
                 for member in self._members:
                     member.rest()
+            except TrilemmaError:
+                _log.exception("a session that is idle could not give its sandboxes back")
+                # What one of them may still show stays held, and the session counts as awake.
+                self._last = self._clock()
+                self._watch()
+                return
+            self._asleep = True
+            try:
                 self._holdings.give_back()
             except TrilemmaError:
                 _log.exception("a session that is idle could not give everything back")
