@@ -102,7 +102,7 @@ def _spent_after(anchor: Recorded, spent: Spent, ledger: Ledger) -> Spent:
     tree: dict[str, bool] = {}
     for recorded in ledger.events(after=anchor.seq):
         event = recorded.event
-        if event.kind not in _COSTS or not _belongs(event.session, anchor, tree, ledger):
+        if event.kind not in _COSTS or not _belongs(event.session, anchor.event.call, tree, ledger):
             continue
         if event.kind is Kind.MODEL_RESERVED:
             spent = replace(spent, steps=spent.steps + 1)
@@ -122,14 +122,17 @@ _COSTS = frozenset(
 )
 
 
-def _belongs(session: str, anchor: Recorded, known: dict[str, bool], ledger: Ledger) -> bool:
-    """Whether a session is the run's own, or one of those below it."""
-    root = anchor.event.session
+def _belongs(session: str, run: str, known: dict[str, bool], ledger: Ledger) -> bool:
+    """Whether a session worked on the run, or is one of those below such a one.
+
+    Also one that died before a checkpoint of its own: what it used is used.
+    """
     if session not in known:
         opened = ledger.session(session)
-        known[session] = session == root or (
-            opened is not None and opened.event.body.get("tree") == root
-        )
+        body = {} if opened is None else opened.event.body
+        root = body.get("tree", session)
+        below = root != session and _belongs(root, run, known, ledger)
+        known[session] = below or body.get("run") == run
     return known[session]
 
 

@@ -6,6 +6,7 @@ import pytest
 from tests.unit.gateway.runs.world import World, counting, mortal_write
 
 from trilemma.gateway.ledger.events import Kind
+from trilemma.gateway.ledger.store import Ledger
 from trilemma.gateway.ledger.verify import verify
 from trilemma.gateway.runs import journal, loading
 from trilemma.gateway.runs.log import RunLog
@@ -119,3 +120,40 @@ def test_a_lost_reply_was_paid_for(world: World) -> None:
 def test_a_run_that_is_done_keeps_nothing_of_what_it_said(world: World) -> None:
     assert world.begin(counting(1)) is not None
     assert sorted(path.name for path in world.place.iterdir()) == ["lock", "status.json"]
+
+
+def killed_again(world: World) -> list[tuple[int, int]]:
+    """What a run counts as its steps, and how often its model was asked, after each kill."""
+    world.dies_at = 30
+    assert world.begin(counting(1, 2, 3, 4)) is None
+    seen: list[tuple[int, int]] = []
+    for dies_at in range(2, 12):
+        world.points, world.dies_at = 0, dies_at
+        assert world.resume() is None
+        with world.ledger() as ledger:
+            asked = sum(1 for _ in ledger.events(kind=Kind.MODEL_RESERVED))
+            place = world.runs.take(world.run)
+            loaded = loading.load(place, ledger)
+            loaded.journal.close()
+            place.release()
+        seen.append((loaded.progress.spent.steps, asked))
+    return seen
+
+
+def test_what_was_used_before_the_next_checkpoint_stays_used_however_often_it_dies(
+    world: World,
+) -> None:
+    seen = killed_again(world)
+    assert all(steps == asked for steps, asked in seen)
+    assert seen[-1] > seen[0]
+
+
+def test_twin_by_the_session_of_the_checkpoint_alone_it_is_given_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_the_checkpoint(session: str, run: str, known: object, ledger: Ledger) -> bool:
+        newest = ledger.newest_of_call(run)
+        return newest is not None and newest.event.session == session
+
+    monkeypatch.setattr(loading, "_belongs", of_the_checkpoint)
+    assert any(steps < asked for steps, asked in killed_again(world))

@@ -111,7 +111,8 @@ class World:
     async def _session(self, task: str, begun: RunStart, enforcement: Enforcement) -> Outcome:
         domain = begun.domain if begun.loaded else "dom"
         actor = Actor(ME, domain, new_id("ses"), begun.spec.granted)
-        enforcement.record(actor, Event(kind=Kind.SESSION_OPENED))
+        opened = Event(kind=Kind.SESSION_OPENED, body={"run": begun.run})
+        enforcement.record(actor, opened)
         purse = first_purse(begun.spec, begun.progress)
         log = begun.log(
             actor.session,
