@@ -16,6 +16,9 @@ from trilemma.errors import LedgerError
 
 Record = Mapping[str, Any]
 
+UNFINISHED = ".new"
+"""How a file is called that is not there whole."""
+
 _DIGEST = 64
 _GENESIS = "0" * _DIGEST
 
@@ -47,7 +50,7 @@ class Journal:
         Raises:
             LedgerError: it cannot be written.
         """
-        fresh = path.with_suffix(".new")
+        fresh = path.with_suffix(UNFINISHED)
         digest, line = _line(_GENESIS, first)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
         try:

@@ -18,6 +18,7 @@ from typing import Self
 from trilemma.errors import LedgerError, SpecError
 
 from ...sandbox.filelock import FileLock
+from .journal import UNFINISHED
 
 RUNNING, INTERRUPTED, REFUSED = "running", "interrupted", "refused"
 FINISHED = frozenset({"done", "steps", "tokens", "usd", "seconds", "bytes_out"})
@@ -63,7 +64,7 @@ class RunPlace:
         """Write how far the run is."""
         session = session or self.status.session
         self.status = replace(self.status, state=state, why=why, session=session)
-        fresh = self.path / f"{_STATUS}.new"
+        fresh = self.path / f"{_STATUS}{UNFINISHED}"
         try:
             with open(fresh, "w", encoding="utf-8", opener=_private) as file:
                 json.dump(asdict(self.status), file)
@@ -82,8 +83,8 @@ class RunPlace:
         return self.path / f"{number:08d}{_STEPS}"
 
     def keep_only(self, segment: Path | None) -> None:
-        """Delete every other file of steps."""
-        for other in self.segments():
+        """Delete every other file of steps, and what a crash left of one that was just begun."""
+        for other in (*self.segments(), *self.path.glob(f"*{UNFINISHED}")):
             if other != segment:
                 other.unlink(missing_ok=True)
 
@@ -127,10 +128,15 @@ class Runs:
         Raises:
             SpecError: there is no such run, it ended for good, or somebody works on it.
         """
-        status = self.status(run)
-        if status.state in FINISHED:
-            raise SpecError(f"run {run!r} has ended ({status.state}); start a new one")
-        return self._locked(run, status)
+        place = self._locked(run, self.status(run))
+        # Read once more, now that it is held: whoever had it may have ended it just before.
+        status = self._read(run)
+        if status is None or status.state in FINISHED:
+            place.release()
+            how = status.state if status else "deleted"
+            raise SpecError(f"run {run!r} has ended ({how}); start a new one")
+        place.status = status
+        return place
 
     def status(self, run: str) -> Status:
         """How far a run is.

@@ -13,6 +13,7 @@ from trilemma.errors import LedgerTampered, SpecError
 from trilemma.gateway.ledger.events import Kind
 from trilemma.gateway.ledger.store import Ledger
 from trilemma.gateway.runs import journal
+from trilemma.gateway.runs.places import RunPlace, Runs, Status
 from trilemma.subagents.outcome import State
 
 ORDER = "\n".join(f'CALL count {{"n": {n}}}' for n in (661, 662, 663, 664, 665, 666))
@@ -131,6 +132,33 @@ def test_two_cannot_work_on_one_run(world: World) -> None:
     with pytest.raises(SpecError, match="is running"):
         world.resume()
     place.release()
+
+
+def test_who_comes_second_does_not_go_on_with_what_the_first_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else takes the run to its end while this one is about to lock it."""
+    lock, others = Runs._locked, [world.resume]
+
+    def late(runs: Runs, run: str, status: Status) -> RunPlace:
+        if others:
+            others.pop()()
+        return lock(runs, run, status)
+
+    monkeypatch.setattr(Runs, "_locked", late)
+    with pytest.raises(SpecError, match=r"has ended \(done\)"):
+        world.resume()
+    (status,) = world.runs
+    assert status.state == "done"
+    assert world.effects == sorted(set(world.effects))
+
+
+def test_what_a_crash_left_of_a_file_that_was_just_begun_is_deleted_with_the_rest(
+    world: World,
+) -> None:
+    shutil.copy(segment(world), world.place / "00000002.new")
+    assert world.resume() is not None
+    assert sorted(path.name for path in world.place.iterdir()) == ["lock", "status.json"]
 
 
 @pytest.mark.parametrize("name", ["run_", "../ledger.db", "run_0123456789abcdef", ""])
