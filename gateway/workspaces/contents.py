@@ -38,6 +38,12 @@ def name_contents(root: int, gone: Iterable[str] = ()) -> Named:
     tree = read_tree(root)
     if tree.unread:
         raise WorkspaceError(f"{printable(tree.unread[0])!r} may not be read by you")
+    if tree.mounted:
+        # Agents see the files beneath, and nobody could be shown them.
+        raise WorkspaceError(
+            f"something is mounted on {printable(tree.mounted[0])!r} and hides what lies beneath; "
+            "unmount it first"
+        )
     deleted = {*tree.gone, *gone}
     if len(tree.nodes) + len(deleted) > MOST:
         raise WorkspaceError(f"more than {MOST} entries cannot be named; take a smaller folder")

@@ -61,6 +61,8 @@ class Tree:
     """Sockets, fifos and devices."""
     unread: list[str] = field(default_factory=list)
     """What this process may not read."""
+    mounted: list[str] = field(default_factory=list)
+    """Folders on which something is mounted. A view shows what lies beneath it, this does not."""
     gone: list[str] = field(default_factory=list)
     """Whiteouts: a layer's way to say that the folder's entry is deleted."""
     opaque: set[str] = field(default_factory=set)
@@ -84,6 +86,7 @@ def read_tree(root: int) -> Tree:
             # Something is mounted there: it is no part of this folder, as in a mounted view.
             if error.errno != errno.EXDEV:
                 raise
+            tree.mounted.append(parent)
     return tree
 
 

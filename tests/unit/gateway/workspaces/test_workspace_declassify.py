@@ -3,8 +3,10 @@
 import hashlib
 import os
 import sqlite3
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,14 @@ from trilemma.gateway.ledger.declassified import contents_digest
 from trilemma.gateway.ledger.events import Event, Kind
 from trilemma.gateway.ledger.store import Ledger
 from trilemma.gateway.ledger.verify import verify
+from trilemma.gateway.workspaces import contents
 from trilemma.gateway.workspaces.contents import Named
 from trilemma.gateway.workspaces.labelling import Labelled, Labelling
 from trilemma.gateway.workspaces.layers import Layer
 from trilemma.gateway.workspaces.opening import Mode, Opening
 from trilemma.gateway.workspaces.registry import Decide, Workspaces
 from trilemma.policy.capability import NONE, parse
+from trilemma.sandbox.carried.tree import Tree, read_tree
 
 Open = Callable[..., Opening]
 FILES, CODE, INTERNET = (parse([name]) for name in ("files", "code", "internet"))
@@ -279,3 +283,39 @@ def test_more_than_one_event_can_name_is_refused(
     monkeypatch.setattr("trilemma.gateway.workspaces.contents.MOST", 0)
     with pytest.raises(WorkspaceError, match="cannot be named"):
         labelling.contents(written)
+
+
+@pytest.fixture
+def hidden(folder: Path) -> Iterator[Path]:
+    """A file of an agent's, beneath what somebody mounted on its folder."""
+    (folder / "sub").mkdir()
+    (folder / "sub/canary").write_text("from an agent")
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(folder / "sub")], check=True)
+    yield folder / "sub"
+    subprocess.run(["umount", str(folder / "sub")], check=True)
+
+
+@pytest.mark.root
+def test_nobody_answers_for_what_a_mount_hides(
+    labelling: Labelling, ledger: Ledger, written: Labelled, hidden: Path
+) -> None:
+    with pytest.raises(WorkspaceError, match="mounted on 'sub'"):
+        declassify(labelling, written)
+    assert ledger.label(written.id) == FILES | CODE
+
+
+@pytest.mark.root
+@pytest.mark.usefixtures("hidden")
+def test_sabotage_a_mount_unnoticed_takes_a_file_that_nobody_saw_out_of_the_label(
+    labelling: Labelling,
+    ledger: Ledger,
+    written: Labelled,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unnoticed(root: int) -> Tree:
+        return replace(read_tree(root), mounted=[])
+
+    monkeypatch.setattr(contents, "read_tree", unnoticed)
+    shown = declassify(labelling, written)
+    assert not [path for path in shown.files if "canary" in path]
+    assert ledger.label(written.id) == FILES
