@@ -76,6 +76,10 @@ def expected_host_config(settings: Settings) -> Mapping[str, object]:
     }
 
 
+_APART = ("SecurityOpt", "OomScoreAdj")
+"""Fields of ``HostConfig`` that have a rule of their own."""
+
+
 def compare(inspect: Inspect, settings: Settings) -> Iterator[Finding]:
     """Everything in which the Engine's container differs from what was asked."""
     for path, expected in expected_config(settings).items():
@@ -83,9 +87,10 @@ def compare(inspect: Inspect, settings: Settings) -> Iterator[Finding]:
     host = inspect.get("HostConfig") or {}
     wanted = expected_host_config(settings)
     for name in sorted(wanted.keys() | host.keys()):
-        if name != "SecurityOpt":
+        if name not in _APART:
             yield from _differs(f"HostConfig.{name}", wanted.get(name), host.get(name))
     yield from _security(host.get("SecurityOpt") or [], settings)
+    yield from _killed_first(host.get("OomScoreAdj"))
     yield from _networks(inspect)
     yield from _label(inspect, settings)
 
@@ -98,6 +103,12 @@ def _security(options: list[str], settings: Settings) -> Iterator[Finding]:
     name, _, text = options[1].partition("=")
     if name != "seccomp" or _parsed(text) != profile(settings.spec.exec):
         yield Finding("the seccomp profile", "ours", text)
+
+
+def _killed_first(score: object) -> Iterator[Finding]:
+    """A rootless engine raises it. Where memory is short, a sandbox then only ends the sooner."""
+    if score is not None and not (type(score) is int and score >= 0):
+        yield Finding("HostConfig.OomScoreAdj", "0 or more", score)
 
 
 def _networks(inspect: Inspect) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from .confined import own_users
 from .container import EXCHANGE, HOST_FLAGS, HOST_TREE, WORKSPACE, Settings
 from .expected import Finding
 from .proc import MountPoint
-from .profile import DEVICES, OWN_MOUNTS, is_device
+from .profile import DEVICES, OWN_MOUNTS, is_device, is_mask
 from .spec import Exec, SandboxSpec
 
 _ALWAYS_FOLLOW = ("/", HOST_TREE)
@@ -104,5 +104,9 @@ def of_propagation(mounts: tuple[MountPoint, ...], settings: Settings) -> Iterat
 
 
 def _out_of_reach(mount: MountPoint) -> bool:
-    """Whether nothing can be mounted on it, or nobody sees what is: a device, or below a mask."""
-    return is_device(mount) or mount.target.startswith("/sys/")
+    """Whether it is one of the host's devices, or nobody sees what is mounted on it.
+
+    On those devices nobody mounts anything, and only the host's root could. Where they are mounted
+    from the host, and its mounts are shared, they follow it: also ``/dev/null``, as a mask.
+    """
+    return is_device(mount) or is_mask(mount) or mount.target.startswith("/sys/")

@@ -56,6 +56,12 @@ def is_device(mount: MountPoint) -> bool:
     return known and mount.kind == "devtmpfs"
 
 
+def is_mask(mount: MountPoint) -> bool:
+    """Whether it hides a file that has to be hidden, with nothing but the host's ``/dev/null``."""
+    null = (mount.kind, mount.root) == ("devtmpfs", "/null")
+    return null and mount.target in MASKED_PATHS
+
+
 def _unconfined(evidence: Evidence) -> bool:
     """Whether the walls themselves are missing: then nothing else matters."""
     host = evidence.inspect.get("HostConfig") or {}

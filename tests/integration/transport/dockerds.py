@@ -2,6 +2,9 @@
 
 Each lives in a mount and a process namespace of its own. What it keeps is memory mounted there, and
 so is what it changes in ``/etc``, where it enters its users. With the last process all is gone.
+
+Within, every mount is shared, as on each machine with systemd: what a container is given of the
+host's then follows it.
 """
 
 import os
@@ -34,6 +37,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _IN_ITS_NAMESPACES = """
 set -e
+mount --make-rshared /
 mount -t tmpfs -o mode=755 tmpfs "$1"
 mkdir "$1/upper" "$1/work"
 mount -t overlay -o "lowerdir=/etc,upperdir=$1/upper,workdir=$1/work" overlay /etc
@@ -43,6 +47,8 @@ _ROOTFUL = """
 dockerd --userns-remap=default --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" $2
 """
 _USER, _RANGE = 12346, "400000:65536"
+RAISED = 200
+"""How much sooner than others what a user starts is ended, where systemd starts it."""
 # There is no systemd that it could ask for control groups, whatever this machine has.
 _ROOTLESS = f"""
 echo 'tester:x:{_USER}:{_USER}::/:/bin/sh' >>/etc/passwd
@@ -50,9 +56,11 @@ echo 'tester:x:{_USER}:' >>/etc/group
 echo 'tester:{_RANGE}' | tee -a /etc/subuid >>/etc/subgid
 chown {_USER} "$1" "$3"
 export HOME="$1" XDG_RUNTIME_DIR="$1"
+echo {RAISED} >/proc/self/oom_score_adj
 setpriv --reuid={_USER} --regid={_USER} --clear-groups rootlesskit --net=host --copy-up=/run \
-    --state-dir="$1/kit" sh -c 'rm -f /run/docker /run/containerd /run/systemd && exec dockerd \
-    --rootless --data-root "$0/data" --exec-root "$0/exec" --pidfile "$0/pid" '"$2" "$1"
+    --propagation=rslave --state-dir="$1/kit" sh -c 'rm -f /run/docker /run/containerd \
+    /run/systemd && exec dockerd --rootless --data-root "$0/data" --exec-root "$0/exec" \
+    --pidfile "$0/pid" '"$2" "$1"
 """
 _ALWAYS = ("--bridge=none", "--iptables=false", "--config-file=/etc/docker-of-a-test.json")
 

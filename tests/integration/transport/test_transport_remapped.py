@@ -102,6 +102,16 @@ def test_sabotage_without_both_it_has_them(
     assert root_on_the_host(coder(backend)) == 0
 
 
+def test_the_host_s_null_may_follow_it_only_as_a_mask(
+    backend: DockerBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host's mounts are shared there, as under systemd: what hides a file follows it."""
+    coder(backend).close()
+    monkeypatch.setattr("trilemma.sandbox.mounted.is_mask", lambda mount: False)
+    with pytest.raises(SandboxRefused, match=r"/proc/cmdline is .a follower of the host"):
+        coder(backend)
+
+
 def test_the_doctor_says_what_it_is(remapped: Remapped, monkeypatch: pytest.MonkeyPatch) -> None:
     remapped.here.use(monkeypatch)
     said = {finding.what: finding.text for finding in check_engine(Settings.from_environment())}

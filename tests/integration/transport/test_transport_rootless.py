@@ -5,11 +5,11 @@ from pathlib import Path
 from unittest.mock import ANY
 
 import pytest
-from tests.integration.transport.dockerds import Rootless
+from tests.integration.transport.dockerds import RAISED, Rootless
 
 from trilemma.cli.checks import Status
 from trilemma.cli.enginechecks import check_engine
-from trilemma.errors import SandboxError
+from trilemma.errors import SandboxError, SandboxRefused
 from trilemma.gateway.settings import Settings
 from trilemma.policy.capability import parse
 from trilemma.sandbox import docker as backend_module
@@ -17,6 +17,7 @@ from trilemma.sandbox.base import BuiltinEntry, SandboxCall
 from trilemma.sandbox.carried.volume import Volume
 from trilemma.sandbox.docker import DockerBackend
 from trilemma.sandbox.engine import Engine
+from trilemma.sandbox.expected import Finding
 from trilemma.sandbox.images import Kind
 from trilemma.sandbox.leftovers import remove_directory
 from trilemma.sandbox.limits import Limits
@@ -118,6 +119,35 @@ def test_sabotage_where_it_is_believed_code_goes_over_its_limit(
     result = sandbox.call(SandboxCall("bomb", BuiltinEntry("run_code"), arguments, 30))
     assert f"started {2 * LIMITS.processes}" in str(result.value)
     sandbox.close()
+
+
+def only_zero(score: object) -> Iterator[Finding]:
+    if score:
+        yield Finding("HostConfig.OomScoreAdj", 0, score)
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize(
+    ("check", "strict", "finding"),
+    [
+        ("mounted.is_mask", lambda mount: False, r"/proc/cmdline is .a follower of the host"),
+        ("expected._killed_first", only_zero, f"OomScoreAdj is {RAISED}"),
+    ],
+    ids=["masks", "score"],
+)
+def test_what_its_host_adds_is_seen(
+    backend: DockerBackend,
+    images: dict[Kind, str],
+    monkeypatch: pytest.MonkeyPatch,
+    check: str,
+    strict: object,
+    finding: str,
+) -> None:
+    """As under systemd: mounts are shared, and who a user starts is ended the sooner."""
+    monkeypatch.setattr(f"trilemma.sandbox.{check}", strict)
+    spec = SandboxSpec(parse([]), Exec.NEVER, Egress.NONE, None, images["base"])
+    with pytest.raises(SandboxRefused, match=finding):
+        backend.create(spec)
 
 
 @pytest.mark.usefixtures("trusted")
