@@ -140,7 +140,7 @@ class LongRun:
             if time.monotonic() > deadline or (ended and not condition()):
                 said = process.stderr.read() if process and process.stderr and ended else ""
                 raise AssertionError(f"it does not go on after {self._made()} steps: {said}")
-            time.sleep(0.002)
+            time.sleep(0.02)
 
     def _made(self) -> int:
         calls = self.root / "folder" / "calls"
