@@ -18,6 +18,7 @@ USUAL = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=False,
+    derandomize=True,
 )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -39,9 +40,9 @@ folders = st.fixed_dictionaries(
 crossings = st.sampled_from([BYTE, BYTE, "free"])
 names = st.sampled_from(["helper", "second"])
 Act = str | tuple[int, list[str]]
-acts: st.SearchStrategy[Act] = st.sampled_from(TOOLS) | st.tuples(st.integers(0, 1), programs)
+orders = st.tuples(st.integers(0, 1), programs)
+acts: st.SearchStrategy[Act] = st.sampled_from(TOOLS) | orders
 MOST_SESSIONS = 3
-ROOTS = st.runner().flatmap(lambda machine: machine.roots)
 Form = dict[str, Any]
 Spec = TypeVar("Spec", bound=BaseModel)
 
@@ -105,11 +106,13 @@ class Trees(RuleBasedStateMachine):
 
     sessions = Bundle("sessions")
     roots: ClassVar[st.SearchStrategy[Form]] = agents
-    """The agents that stand at the roots."""
+    """The agents that stand at the roots; a hunt for one path has fewer of them."""
+    deeds: ClassVar[Counter[str]] = Counter()
+    """What was really done, in all of its worlds together."""
 
     @initialize()
     def begin(self) -> None:
-        self.world = World()
+        self.world = World(self.deeds)
         self.alive: set[str] = set()
 
     @precondition(lambda self: len(self.alive) < MOST_SESSIONS)
@@ -145,6 +148,13 @@ class Trees(RuleBasedStateMachine):
     @rule(one=sessions, two=sessions, first=acts, second=acts)
     def both_at_once(self, one: LocalSession, two: LocalSession, first: Act, second: Act) -> None:
         self._together(self._act(one, first, False), self._act(two, second, False))
+
+    @rule(session=sessions, runners=st.lists(orders, min_size=2, max_size=3))
+    def race(self, session: LocalSession, runners: list[tuple[int, list[str]]]) -> None:
+        known = sorted(session.standing.children)
+        if known and session.id in self.alive:
+            named = [(known[number % len(known)], steps) for number, steps in runners]
+            self.world.do(self.world.race(session, named))
 
     @rule(session=sessions)
     def take_a_result(self, session: LocalSession) -> None:

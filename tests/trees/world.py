@@ -3,6 +3,7 @@
 import asyncio
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -44,8 +45,10 @@ class World:
     now: "ClassVar[World]"
     """The one that there is at the moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, deeds: Counter[str]) -> None:
+        """``deeds``: counts what was really done in it."""
         World.now = self
+        self.deeds = deeds
         self._place = tempfile.TemporaryDirectory(prefix="trilemma-")
         self._state = tempfile.TemporaryDirectory(prefix="trilemma-", dir=_FAST)
         self.root = Path(self._place.name)
@@ -84,6 +87,8 @@ class World:
         self.reads(session, text, "is given an earlier result")
         if session.layer:
             self.layers.append(session.layer)
+        if spec.workspace is not None:
+            self.deeds[f"a folder was opened: {spec.workspace.mode}"] += 1
         return session
 
     async def tool(self, session: LocalSession, name: str) -> None:
@@ -104,17 +109,44 @@ class World:
         brings: tuple[str, CapabilitySet] | None,
     ) -> None:
         """Hand a task on, with all in it that the session's caller has read."""
-        text, labels = brings or ("", frozenset())
-        said = f"{self.said.get(session.id, '')} {text}"
-        spec = session.standing.children.get(child) if isinstance(child, str) else child
-        typed = spec is not None and spec.mode == "mediated" and not spec.asks.free
-        task: Any = NUMBER if typed else f"{said} {program(steps)}"
+        order = self._order(session, child, steps, brings)
         try:
-            order = Delegation(child, task, brings=labels)
             outcome = await session.delegate(order)
         except _NEVER:
             return
-        self._came(session, outcome, typed, spec)
+        self._came(session, outcome, self._spec(session, order.agent))
+
+    async def race(
+        self, session: LocalSession, runners: Sequence[tuple[str, Sequence[str]]]
+    ) -> None:
+        """Hand a task to several; the caller reads what the first says, and that it was first."""
+        orders = [self._order(session, child, steps, None) for child, steps in runners]
+        try:
+            outcome = await session.race(orders)
+        except _NEVER:
+            return
+        if outcome.ok:
+            self.deeds["a race was won"] += 1
+        won = next(order.agent for order in orders if order.agent == outcome.agent)
+        self._came(session, outcome, self._spec(session, won))
+
+    def _order(
+        self,
+        session: LocalSession,
+        child: str | ChildSpec,
+        steps: Sequence[str],
+        brings: tuple[str, CapabilitySet] | None,
+    ) -> Delegation:
+        text, labels = brings or ("", frozenset())
+        said = f"{self.said.get(session.id, '')} {text}"
+        task: Any = f"{said} {program(steps)}"
+        if _typed(self._spec(session, child)):
+            task = NUMBER
+        return Delegation(child, task, brings=labels)
+
+    @staticmethod
+    def _spec(session: LocalSession, child: str | ChildSpec) -> ChildSpec:
+        return session.standing.children[child] if isinstance(child, str) else child
 
     def reads(self, session: LocalSession, text: str, words: str) -> None:
         """The session's caller has read it; the labels are what a caller hands on with it."""
@@ -145,6 +177,9 @@ class World:
         dead.enforcement.ledger._handle._trouble = ""
         dead.enforcement.ledger.close()
         self.gateway = self._started()
+        ledger = self.gateway.enforcement.ledger
+        if any(ledger.events(kind=Kind.CALL_UNKNOWN)):
+            self.deeds["a crash was recovered"] += 1
 
     def pair(self, domain: str) -> CapabilitySet:
         """What the first session of a domain was granted."""
@@ -154,6 +189,7 @@ class World:
     def end(self, *, sound: bool = True) -> None:
         """Close all, and check the ledger if it should be ``sound``."""
         try:
+            self._tell()
             self.gateway.end()
             self.do(self._loop.shutdown_default_executor())
             self._loop.close()
@@ -181,18 +217,26 @@ class World:
         gateway._machinery = machinery
         return gateway
 
+    def _tell(self) -> None:
+        """Count what only the end shows."""
+        self.deeds["a call was denied"] += len(
+            list(self.gateway.enforcement.ledger.events(kind=Kind.CALL_DENIED))
+        )
+        twos = [d for d in self.oracle.domains if len(self.oracle.held(d)) == 2]
+        self.deeds["a domain held two"] += len(twos)
+
     @staticmethod
     def _kill(gateway: LocalGateway) -> None:
         """From here on nothing that it does is recorded."""
         gateway.enforcement.ledger._handle._trouble = "its process was killed"
 
-    def _came(
-        self, session: LocalSession, outcome: ChildOutcome, typed: bool, spec: ChildSpec | None
-    ) -> None:
+    def _came(self, session: LocalSession, outcome: ChildOutcome, spec: ChildSpec) -> None:
         self._look()
+        if outcome.ok:
+            self.deeds[f"a delegation succeeded: {spec.mode}"] += 1
         child = self._of_session.get(outcome.session, "")
-        if spec is not None and spec.mode == "mediated" and child:
-            if typed:
+        if spec.mode == "mediated" and child:
+            if _typed(spec):
                 self.oracle.told(session.domain, child, 8)
             if not spec.answers.free and outcome.ok:
                 self.oracle.told(child, session.domain, 8)
@@ -216,3 +260,8 @@ class World:
                     c for c in ALL if str(c) in event.body["grants"]
                 )
             self._seen = max(self._seen, found.seq)
+
+
+def _typed(spec: ChildSpec) -> bool:
+    """Whether its task is a value of a type."""
+    return spec.mode == "mediated" and not spec.asks.free
