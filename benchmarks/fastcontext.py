@@ -42,7 +42,7 @@ came; each run has a domain of its own, so nothing is left from the one before. 
 `FASTCONTEXT_ENGINE=URL,MODEL` a real engine reads each prompt and writes as many tokens instead:
 times and shares are its own then.
 """
-_ROUNDS = 20
+_ROUNDS = 5
 _EXAMPLE = ROOT / "examples" / "fast-context"
 _AT_ONCE = Assumed(Profile(0, 0))
 _REF = ModelRef("cluster/gullible", "cluster", inside=True, caches=True)
