@@ -4,8 +4,9 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trilemma.errors import SandboxError
@@ -18,10 +19,38 @@ from .rootfs.recipe import TREE, Kind
 
 
 def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/trilemma/images``."""
+    """``$XDG_CACHE_HOME/trilemma/images``, which nobody else may write to.
+
+    Raises:
+        SandboxError: others could: images would be built of what they put there.
+    """
     base = os.environ.get("XDG_CACHE_HOME", "")
     root = Path(base) if base.startswith("/") else Path.home() / ".cache"
-    return root / "trilemma" / "images"
+    folder = root / "trilemma" / "images"
+    for place in (folder.parent, folder):
+        _refuse_others(place)
+    return folder
+
+
+def _refuse_others(place: Path) -> None:
+    # Made first where it can be, for whoever may write above it could do so after a look.
+    with suppress(OSError):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        found = place.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+            if found.st_mode & 0o077:
+                place.chmod(0o700)
+            return
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SandboxError(f"cannot use {str(place)!r}: {error.strerror}") from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o022:
+        raise SandboxError(
+            f"{str(place)!r} is not a folder of yours alone, and images are built of what lies "
+            "there: remove it, or name another place (XDG_CACHE_HOME)"
+        )
 
 
 @contextmanager
@@ -29,7 +58,7 @@ def locked() -> Iterator[Path]:
     """The cache folder, held by one build at a time; a full disk there is one clear line."""
     folder = cache_folder()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield folder
