@@ -21,20 +21,19 @@ class _Mount:
 def aliases(path: Path) -> Iterator[Path]:
     """Every other path that leads to the directory at ``path``, as this process sees it."""
     mounts = _mounts()
-    # Of several that were mounted at one place the last is reached.
-    mine = max(
-        (mount for mount in mounts if _lies_in(path, mount.point)),
-        key=lambda mount: len(mount.point.parts),
-        default=None,
-    )
-    if mine is None:
-        return
-    inside = mine.root / path.relative_to(mine.point)
-    for mount in mounts:
-        if mount.device == mine.device and _lies_in(inside, mount.root):
-            other = mount.point / inside.relative_to(mount.root)
-            if other != path and _same(other, path):
-                yield other
+    # One mount may cover another, also further down: what leads there is told by looking.
+    places = {
+        (mount.device, mount.root / path.relative_to(mount.point))
+        for mount in mounts
+        if _lies_in(path, mount.point)
+    }
+    others = {
+        mount.point / inside.relative_to(mount.root)
+        for mount in mounts
+        for device, inside in places
+        if mount.device == device and _lies_in(inside, mount.root)
+    }
+    yield from sorted(other for other in others if other != path and _same(other, path))
 
 
 def _mounts() -> list[_Mount]:
@@ -42,7 +41,7 @@ def _mounts() -> list[_Mount]:
     for line in _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
         _, _, device, root, point, *_ = line.split(" ")
         found.append(_Mount(device, _unescaped(root), _unescaped(point)))
-    return found[::-1]
+    return found
 
 
 def _unescaped(text: str) -> Path:

@@ -35,6 +35,10 @@ def bind(tmp_path: Path) -> Iterator[Callable[[Path, str], Path]]:
         yield mount
 
 
+def bind_over(folder: Path, point: Path) -> None:
+    subprocess.run(["mount", "--bind", str(folder), str(point)], check=True)
+
+
 @pytest.fixture
 def written(workspaces: Workspaces, folder: Path, opening: Open, decide: Decide) -> str:
     """The workspace that an agent with files and code has written to."""
@@ -114,3 +118,17 @@ def test_a_part_opened_there_first_keeps_the_whole_from_being_opened(
     workspaces.open(opening(bind(folder / "sub", "sub")), decide).close()
     with pytest.raises(WorkspaceError, match="overlaps"):
         workspaces.open(opening(folder), decide)
+
+
+def test_below_a_mount_that_covers_another_a_folder_is_found_elsewhere(
+    bind: Callable[[Path, str], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second/deep/part").mkdir(parents=True)
+    point = bind(tmp_path / "first", "whole/deep").parent
+    # It hides that one, whose place has the longer name, and is what a path leads to.
+    bind_over(tmp_path / "second", point)
+    try:
+        assert list(aliases(point / "deep/part")) == [tmp_path / "second/deep/part"]
+    finally:
+        subprocess.run(["umount", str(point)], check=True)
