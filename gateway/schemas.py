@@ -218,7 +218,11 @@ class AgentSpec(Frozen):
         """The files that make this agent what it is: its own, its tools', its sub-agents'."""
         modules = (self.base / tool.module for tool in self.tools if isinstance(tool, ModuleTools))
         own = (self.file,) if self.file is not None else ()
-        return (*modules, *own, *(path for agent in _own(self.agents) for path in agent.sources))
+        return (
+            *modules,
+            *own,
+            *(path for agent in own_domains(self.agents) for path in agent.sources),
+        )
 
     @property
     def granted(self) -> CapabilitySet | None:
@@ -226,11 +230,11 @@ class AgentSpec(Frozen):
         return None if self.grants is None else frozenset(self.grants)
 
 
-def _own(children: tuple[ChildSpec, ...]) -> Iterator[AgentSpec]:
+def own_domains(children: tuple[ChildSpec, ...]) -> Iterator[AgentSpec]:
     """The agents of domains of their own that stand below."""
     for child in children:
         if isinstance(child, AttenuatedSpec):
-            yield from _own(child.agents)
+            yield from own_domains(child.agents)
         elif child.spec is not None:
             yield child.spec
 

@@ -2,23 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from trilemma.errors import SpecError
 
 from ..agentfile import load_agent, read_agent
-from ..schemas import AgentSpec
+from ..schemas import AgentSpec, own_domains
+from ..teamspec import AttenuatedSpec, ChildSpec
 
 
 def described(spec: AgentSpec) -> dict[str, Any]:
-    """The agent as JSON, with the places that its paths are read against."""
-    return {
-        "spec": spec.model_dump(mode="json"),
-        "base": str(spec.base.absolute()),
-        "file": None if spec.file is None else str(spec.file),
-    }
+    """The agent as JSON, with where it and each agent in it lie: what paths are read against."""
+    return {"spec": spec.model_dump(mode="json"), "places": [_place(each) for each in _all(spec)]}
 
 
 def digest(agent: Mapping[str, Any], tools: Iterable[str]) -> str:
@@ -28,15 +25,16 @@ def digest(agent: Mapping[str, Any], tools: Iterable[str]) -> str:
 
 
 def agent_of(agent: Mapping[str, Any], run: str) -> AgentSpec:
-    """The agent that :func:`described` wrote; read again, where it stands in a file.
+    """The agent that :func:`described` wrote; compared with the files where it stands in such.
 
     Raises:
-        SpecError: it is no agent any more, or its file says something else now.
+        SpecError: it is no agent any more, or a file of it says something else now.
     """
-    spec = read_agent(agent["spec"], origin=f"run {run!r}", base=Path(agent["base"]))
-    if agent["file"] is not None:
-        spec = spec.model_copy(update={"file": Path(agent["file"])})
-        require_same(agent, load_agent(Path(agent["file"])), run)
+    read = read_agent(agent["spec"], origin=f"run {run!r}", base=Path())
+    spec = _placed(read, iter(agent["places"]))
+    for each in _all(spec):
+        if each.file is not None:
+            require_same(described(each), load_agent(each.file), run)
     return spec
 
 
@@ -60,3 +58,35 @@ def changed_error(run: str, what: str) -> SpecError:
         f"run {run!r} cannot go on: the agent has changed since ({what}); "
         "put it back as it was, or start a new run"
     )
+
+
+def _all(spec: AgentSpec) -> Iterator[AgentSpec]:
+    """The agent and those in it that have files and folders of their own."""
+    yield spec
+    for child in own_domains(spec.agents):
+        yield from _all(child)
+
+
+def _place(spec: AgentSpec) -> list[str | None]:
+    return [str(spec.base.absolute()), None if spec.file is None else str(spec.file)]
+
+
+def _placed(spec: AgentSpec, places: Iterator[list[str | None]]) -> AgentSpec:
+    """The agent where it lay: ``places`` are in the order of :func:`_all`."""
+    base, file = next(places)
+    where = {"base": Path(str(base)), "file": None if file is None else Path(file)}
+    return spec.model_copy(update={**where, "agents": _children(spec.agents, places)})
+
+
+def _children(
+    children: Iterable[ChildSpec], places: Iterator[list[str | None]]
+) -> tuple[ChildSpec, ...]:
+    return tuple(_child(child, places) for child in children)
+
+
+def _child(child: ChildSpec, places: Iterator[list[str | None]]) -> ChildSpec:
+    if isinstance(child, AttenuatedSpec):
+        return child.model_copy(update={"agents": _children(child.agents, places)})
+    if child.spec is None:
+        return child
+    return child.model_copy(update={"spec": _placed(child.spec, places)})
