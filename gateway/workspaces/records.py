@@ -122,7 +122,7 @@ def snapshot(
     opening: Opening,
     label: CapabilitySet,
 ) -> Event:
-    """A copy exists, with the label that its original had after it was made."""
+    """A copy exists, with the labels that its original had before and after it was made."""
     copied = taken.copied
     return Event(
         kind=Kind.WORKSPACE_SNAPSHOT,

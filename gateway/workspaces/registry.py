@@ -63,10 +63,7 @@ class Workspaces:
             WorkspaceError: the folder or the layer cannot be opened, or is in use.
             LedgerError: it cannot be recorded.
         """
-        folder = Folder.at(opening.path)
-        refuse_root(folder.path, self._own)
-        if opening.mode is Mode.DIRECT:
-            refuse_rules(folder.path, (*self._rules, *opening.sources))
+        folder = self._folder(opening)
         identity, first = self._recognition.identity(folder, opening)
         if identity.workspace is None:
             raise self._unknown(folder, identity, opening, decide)
@@ -110,8 +107,7 @@ class Workspaces:
             LedgerError: it cannot be recorded.
         """
         opening, layer = closed.opening, closed.layer
-        folder = Folder.at(opening.path)
-        refuse_root(folder.path, self._own)
+        folder = self._folder(opening)
         identity, _ = self._recognition.identity(folder, opening)
         if identity.workspace != closed.workspace:
             raise WorkspaceError(f"the folder {str(folder.path)!r} is not the one that it was")
@@ -127,6 +123,14 @@ class Workspaces:
         self._views.close()
         if self._snapshots is not None:
             self._snapshots.close()
+
+    def _folder(self, opening: Opening) -> Folder:
+        """The folder, where it lies now and may be opened."""
+        folder = Folder.at(opening.path)
+        refuse_root(folder.path, self._own)
+        if opening.mode is Mode.DIRECT:
+            refuse_rules(folder.path, (*self._rules, *opening.sources))
+        return folder
 
     def _layer(self, workspace: str, folder: Folder, opening: Opening) -> Layer | None:
         if opening.mode is Mode.DIRECT and opening.layer is not None:
@@ -155,15 +159,20 @@ class Workspaces:
     def _snapshot(
         self, workspace: str, folder: Folder, opening: Opening, decide: Decide
     ) -> Snapshot:
-        """Copy first: whoever writes meanwhile has joined the label, which is read afterwards."""
+        """Copy, with the label from before and from after that.
+
+        Whoever writes meanwhile has joined it by then. Whoever declassifies meanwhile was shown
+        other files, perhaps, than those that were copied.
+        """
         if self._snapshots is None:
             raise WorkspaceError("no snapshot can be made here: no gateway runs")
         layer = self._known_layer(opening.layer, workspace) if opening.layer else None
         names = (workspace,) if layer is None else (workspace, layer.id)
+        before = self._label(names)
         taken = self._snapshots.take(folder, layer)
 
         def known(view: LedgerView) -> list[Event]:
-            label = NONE
+            label = before
             for name in names:
                 state = view.workspace(name)
                 label |= ALL if state is None else state.label
