@@ -42,10 +42,12 @@ class RootHoldings:
 
     def give_back(self) -> None:
         """Sandboxes are gone by now."""
-        self.domains.rested(self.domain, give_back=True)
-        # A snapshot is a copy of its own: nobody waits for it.
-        if isinstance(self.workspace, OpenWorkspace):
-            self.workspace.close()
+        try:
+            self.domains.rested(self.domain, give_back=True)
+        finally:
+            # What the domain's sessions share shows no folder. A snapshot nobody waits for.
+            if isinstance(self.workspace, OpenWorkspace):
+                self.workspace.close()
 
     def take_again(self) -> None:
         """The workspace first: that may be refused."""
