@@ -13,7 +13,7 @@ from trilemma.policy.operator import OperatorPolicy
 POINT = decision_point(OperatorPolicy())
 """Read once: it takes longer than all the rest of a new world."""
 USUAL = settings(
-    max_examples=40,
+    max_examples=120,
     stateful_step_count=14,
     deadline=None,
     suppress_health_check=list(HealthCheck),
