@@ -1,6 +1,7 @@
 """Snapshots: a workspace as it is at one moment, for a session that only reads."""
 
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from trilemma.errors import WorkspaceError
@@ -48,11 +49,15 @@ class Snapshots:
             raise
         return Snapshot(name, place, copied)
 
-    def sweep(self) -> int:
-        """Remove what gateways left that are gone; how many those were."""
+    def sweep(self, gone: Collection[str] = ()) -> int:
+        """Remove what gateways left that are gone; how many those were.
+
+        ``gone`` are those that a person says have ended.
+        """
         if not self._root.is_dir():
             return 0
-        dead = [place for place in self._root.iterdir() if not alive(place.name)]
+        found = list(self._root.iterdir())
+        dead = [place for place in found if place.name in gone or not alive(place.name)]
         for place in dead:
             remove_tree(place)
         return len(dead)

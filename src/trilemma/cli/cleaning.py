@@ -26,7 +26,8 @@ def clean(*, images: bool, gone: frozenset[str] = frozenset()) -> None:
     for name in gone:
         if fate(name) is Fate.RUNS:
             raise Stop(f"gateway {name!r} runs: end it first")
-    removed = sweep(settings.runtime, gone=gone) + Snapshots(settings.snapshots, "", 0).sweep()
+    removed = sweep(settings.runtime, gone=gone)
+    removed += Snapshots(settings.snapshots, "", 0).sweep(gone)
     print(f"removed {counted(removed, 'leftover')} of dead gateways (containers, folders, mounts)")
     left = set(unjudged())
     if settings.ledger.exists():

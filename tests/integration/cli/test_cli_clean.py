@@ -38,6 +38,17 @@ def test_a_gateway_that_cannot_be_judged_is_named_until_somebody_says_that_it_ha
     assert not engine.volumes(f"{INSTANCE}={stranger}")
 
 
+def test_its_copies_of_folders_go_with_it(cli: Cli, stranger: str) -> None:
+    copies = cli.home / "state/snapshots"
+    copy = copies / stranger / "snap-1/files/notes.txt"
+    copy.parent.mkdir(parents=True)
+    copy.write_text("canary")
+    assert cli("clean").status == 0
+    assert copy.exists()
+    assert cli("clean", "--gone", stranger).status == 0
+    assert list(copies.iterdir()) == []
+
+
 def test_nobody_s_word_is_taken_for_a_gateway_that_runs(cli: Cli) -> None:
     ended = cli("clean", "--gone", str(Instance.current()))
     assert ended.status == 1
