@@ -109,6 +109,7 @@ def test_a_file_that_became_a_link_is_not_followed(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "secret").write_text("canary")
+
     def swapped(root: int) -> Tree:
         tree = read_tree(root)
         (folder / "large").unlink()
