@@ -1,12 +1,10 @@
-"""The in-process policy engine: Regorus, one for each of a few threads, spoken to in JSON only."""
+"""The in-process policy engine: Regorus, one per thread, spoken to in JSON only."""
 
 import json
-import os
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import regorus  # type: ignore[import-untyped]
@@ -22,10 +20,6 @@ MAX_FACTS = 8192
 MAX_SECONDS = 2.0
 """CPU time of one evaluation. An answer that took longer is not used."""
 
-_THREADS = 8
-"""So many threads have engines of their own; an engine takes 2.4 MB. Others have theirs asked."""
-_ASKED = 2
-"""Threads that answer for those others."""
 _ENGINES_PER_THREAD = 8
 _REMEMBERED = 1024
 """Verdicts an engine remembers. The calls of one session mostly ask the same questions."""
@@ -69,14 +63,6 @@ class RegorusEngine:
         return self._remembered(_question(facts))
 
     def _judge(self, question: str) -> EngineAnswer:
-        if _has_engines():
-            return self._judge_here(question)
-        try:
-            return _asked().submit(self._judge_here, question).result()
-        except RuntimeError as error:  # the interpreter is ending
-            raise PolicyError(f"the policy engine cannot be asked any more: {error}") from None
-
-    def _judge_here(self, question: str) -> EngineAnswer:
         started = time.thread_time()
         document = self._ask(question)
         if time.thread_time() - started > MAX_SECONDS:
@@ -113,33 +99,6 @@ def _question(facts: Mapping[str, Any]) -> str:
     if size > MAX_FACTS:
         raise PolicyError(f"the facts are {size} bytes; at most {MAX_FACTS} are judged")
     return text
-
-
-class _Place:
-    """One thread's right to engines, given back when the thread ends."""
-
-    free = threading.Semaphore(_THREADS)
-
-    def __del__(self) -> None:
-        self.free.release()
-
-
-def _has_engines() -> bool:
-    """Whether this thread has engines of its own, or may have from now on."""
-    if not hasattr(_local, "place"):
-        if not _Place.free.acquire(blocking=False):
-            return False
-        _local.place = _Place()
-    return True
-
-
-@cache
-def _asked() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_ASKED, thread_name_prefix="trilemma-policy")
-
-
-# A child process has none of these threads.
-os.register_at_fork(after_in_child=_asked.cache_clear)
 
 
 def _engines() -> dict[str, regorus.Engine]:

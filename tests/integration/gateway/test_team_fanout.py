@@ -18,7 +18,7 @@ pytestmark = pytest.mark.docker
 
 CHILDREN = 64
 TUNNELS = 20
-ALLOWED_MB = 128
+ALLOWED_MB = 320
 
 
 @dataclass

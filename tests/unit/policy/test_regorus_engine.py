@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from trilemma.errors import PolicyError, SpecError
-from trilemma.policy import loading, regorus as adapter
+from trilemma.policy import regorus as adapter
 from trilemma.policy.bundle import Bundle
 from trilemma.policy.capability import Capability
 from trilemma.policy.engine import EngineAnswer
@@ -50,40 +50,6 @@ def test_many_threads_share_one_engine(engine: RegorusEngine) -> None:
     with ThreadPoolExecutor(8) as pool:
         for answers in pool.map(judge, range(8)):
             assert answers == [YES] * 50
-
-
-def test_a_hundred_threads_load_a_few_engines(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = RegorusEngine(Bundle.base())
-    loaded: list[str] = []
-
-    def load(*args: Any) -> Any:
-        loaded.append(threading.current_thread().name)
-        return adapter_load(*args)
-
-    adapter_load = loading.load
-    monkeypatch.setattr(adapter, "load", load)
-    start = threading.Barrier(100)
-
-    def judge(thread: int) -> EngineAnswer:
-        start.wait()
-        return engine.evaluate(replace(CALL, principal=f"one of many: {thread}").facts())
-
-    with ThreadPoolExecutor(100) as pool:
-        assert list(pool.map(judge, range(100))) == [YES] * 100
-    assert len(loaded) <= adapter._THREADS + adapter._ASKED
-    gc.collect()
-    assert _taken() <= 1, "a thread that ended kept its place"
-
-
-def _taken() -> int:
-    """How many threads hold a place now."""
-    free = adapter._Place.free
-    got = 0
-    while free.acquire(blocking=False):
-        got += 1
-    for _ in range(got):
-        free.release()
-    return adapter._THREADS - got
 
 
 def test_an_engine_can_be_dropped_in_another_thread() -> None:
