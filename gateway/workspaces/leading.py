@@ -1,6 +1,7 @@
 """Where a link leads that an agent made, through whatever links lie on its way."""
 
 import os
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from ...sandbox.beneath import directory
@@ -38,11 +39,19 @@ class _Walk:
         self._roots = roots
         self._left = _MOST_LINKS
 
-    def leaves(self, at: list[str], parts: list[str]) -> bool:
-        """Whether going on from ``at`` by ``parts`` leads out, by any of the roots."""
-        at, parts = list(at), list(parts)
-        while parts:
-            part = parts.pop(0)
+    def leaves(
+        self, at: list[str], parts: Sequence[str | None], within: tuple[str, ...] = ()
+    ) -> bool:
+        """Whether going on from ``at`` by ``parts`` leads out, by any of the roots.
+
+        ``within`` are the links that are being followed; a None among the parts is one's end.
+        """
+        at, ahead = list(at), list(parts)
+        while ahead:
+            part = ahead.pop(0)
+            if part is None:
+                within = within[:-1]
+                continue
             if part != "..":
                 at.append(part)
             elif not at:
@@ -50,15 +59,22 @@ class _Walk:
             else:
                 at.pop()
                 continue
-            if any(self._leaves_by(target, at, parts) for target in self._targets("/".join(at))):
+            here = "/".join(at)
+            found = self._targets(here)
+            if found and here in within:
+                # In a circle: the kernel never gets to its end.
+                return False
+            if any(self._leaves_by(target, at, ahead, (*within, here)) for target in found):
                 return True
         return False
 
-    def _leaves_by(self, target: str, at: list[str], rest: list[str]) -> bool:
+    def _leaves_by(
+        self, target: str, at: list[str], rest: list[str | None], within: tuple[str, ...]
+    ) -> bool:
         self._left -= 1
         if self._left < 0 or target.startswith("/"):
             return True
-        return self.leaves(at[:-1], _parts(target) + rest)
+        return self.leaves(at[:-1], [*_parts(target), None, *rest], within)
 
     def _targets(self, path: str) -> list[str]:
         """Where the links lead that lie at ``path``."""
