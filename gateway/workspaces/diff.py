@@ -37,7 +37,7 @@ def diff(layer: Layer, folder: Folder) -> Changes:
         if layer.upper.is_dir():
             upper = os.open(layer.upper, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             stack.callback(os.close, upper)
-            reader.read(upper)
+            reader.read(upper, frozenset(carried.gone))
         reader.read_record(carried)
     reader.changes.sort(key=lambda change: (not change.runs, change.path))
     return Changes(
@@ -58,18 +58,22 @@ class _Reader:
         self._layer = layer
         self._base = base
 
-    def read(self, upper: int) -> None:
-        waiting = [""]
+    def read(self, upper: int, deleted: frozenset[str]) -> None:
+        """Read the layer's files. ``deleted`` was deleted before they were made anew."""
+        waiting = [("", False)]
         while waiting:
-            parent = waiting.pop()
+            parent, covered = waiting.pop()
             try:
                 with directory(upper, parent) as opened:
-                    names = sorted(os.listdir(opened))
+                    names, below = sorted(os.listdir(opened)), list[str]()
                     for name in names:
                         path = f"{parent}/{name}" if parent else name
                         if self._entry(upper, path, os.lstat(name, dir_fd=opened)):
-                            waiting.append(path)
-                    if is_opaque(opened) and parent:
+                            below.append(path)
+                    # What hides the folder's directory hides all that lies below it as well.
+                    covered = covered or parent in deleted or (is_opaque(opened) and parent != "")
+                    waiting += [(path, covered) for path in below]
+                    if covered:
                         self._gone_below(parent, keep=set(names))
             except OSError as error:
                 self._refuse(parent, f"it cannot be read: {error.strerror}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from trilemma.gateway.workspaces.apply import apply
 from trilemma.gateway.workspaces.diff import diff
@@ -199,6 +199,16 @@ def told(layer: Layer, folder: Folder) -> tuple[Any, Any]:
 
 @pytest.mark.docker
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@example(  # a folder made anew hides what lay deep below it
+    before=[("write", "a", ""), ("mkdir", "b/a/a", "")],
+    sessions=[([("delete", "b", "")], False), ([("mkdir", "b/a", "")], False)],
+    owner=0,
+)
+@example(
+    before=[("write", "a", ""), ("mkdir", "b/a", "")],
+    sessions=[([("delete", "b", "")], True), ([("mkdir", "b", "")], False)],
+    owner=0,
+)
 @given(
     before=SCRIPTS,
     sessions=st.lists(st.tuples(SCRIPTS, st.booleans()), min_size=1, max_size=3),
