@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from enum import IntFlag
 from pathlib import Path
 
+from .proc import own_mounts
+
 _OPEN_TREE = 428
 _MOVE_MOUNT = 429
 _MOUNT_SETATTR = 442
@@ -125,9 +127,6 @@ def unmount(target: Path) -> None:
 
 def mounted_below(root: Path) -> list[Path]:
     """Mount points at or below ``root``, the innermost first."""
-    found = []
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
-        point = Path(line.split()[4].encode().decode("unicode_escape"))
-        if point == root or root in point.parents:
-            found.append(point)
+    points = [Path(mount.target) for mount in own_mounts()]
+    found = [point for point in points if point == root or root in point.parents]
     return sorted(found, key=lambda point: len(point.parts), reverse=True)

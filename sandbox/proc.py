@@ -103,20 +103,24 @@ def parse_process(pid: int, status: str) -> Process:
 
 def mounts(pid: int) -> tuple[MountPoint, ...]:
     """Every mount as the process sees it."""
-    return parse_mounts((_PROC / str(pid) / "mountinfo").read_text())
+    return parse_mounts(_mountinfo(str(pid)))
+
+
+def own_mounts() -> tuple[MountPoint, ...]:
+    """Every mount as this process sees it."""
+    return parse_mounts(_mountinfo("self"))
 
 
 def parse_mounts(mountinfo: str) -> tuple[MountPoint, ...]:
     """Every mount, out of the text of a ``mountinfo``."""
-    return tuple(_mount_point(line) for line in mountinfo.splitlines())
+    return tuple(_mount_point(line) for line in _lines(mountinfo))
 
 
 def mount_at(pid: int, target: Path) -> MountPoint | None:
     """The mount that the process reaches at ``target``: of several there, the last."""
-    text = (_PROC / str(pid) / "mountinfo").read_text()
     name = str(target)
     written = _SPECIAL.sub(lambda match: f"\\{ord(match[0]):03o}", name)
-    found = parse_mounts("\n".join(line for line in text.splitlines() if written in line))
+    found = [_mount_point(line) for line in _lines(_mountinfo(str(pid))) if written in line]
     return next((point for point in reversed(found) if point.target == name), None)
 
 
@@ -130,9 +134,19 @@ def parse_interfaces(table: str) -> frozenset[str]:
     return frozenset(line.partition(":")[0].strip() for line in table.splitlines()[2:])
 
 
+def _mountinfo(process: str) -> str:
+    # A path is any bytes; the kernel escapes only what would end a field or a line.
+    path = _PROC / process / "mountinfo"
+    return path.read_text(encoding="utf-8", errors="surrogateescape")
+
+
+def _lines(mountinfo: str) -> list[str]:
+    return [line for line in mountinfo.split("\n") if line]
+
+
 def _mount_point(line: str) -> MountPoint:
     before, _, after = line.partition(" - ")
-    _, _, device, root, target, flags, *propagation = before.split()
+    _, _, device, root, target, flags, *propagation = before.split(" ")
     peers = dict(field.split(":", 1) for field in propagation if ":" in field)
     return MountPoint(
         target=_unescape(target),

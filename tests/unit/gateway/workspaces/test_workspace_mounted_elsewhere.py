@@ -1,5 +1,6 @@
 """A folder that is mounted in a second place is what it is in the first."""
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from trilemma.gateway.workspaces.opening import Mode, Opening
 from trilemma.gateway.workspaces.registry import Decide, Workspaces
 from trilemma.policy.capability import NONE, parse
 from trilemma.sandbox.aliases import aliases
+from trilemma.sandbox.mounts import mounted_below
 
 pytestmark = pytest.mark.root
 
@@ -46,6 +48,19 @@ def written(workspaces: Workspaces, folder: Path, opening: Open, decide: Decide)
     opened = workspaces.open(opening(folder, "files code", mode=Mode.DIRECT), decide)
     opened.close()
     return opened.workspace
+
+
+@pytest.mark.parametrize(
+    "name", ["a b\\c", "\u00fcb\u00e4r", "no\u00a0break", "a\u2028line", os.fsdecode(b"\xff")]
+)
+def test_whatever_a_place_is_called_it_is_found(
+    name: str, tmp_path: Path, bind: Callable[[Path, str], Path]
+) -> None:
+    folder = tmp_path / f"of {name}"
+    folder.mkdir()
+    point = bind(folder, name)
+    assert list(aliases(point)) == [folder]
+    assert mounted_below(tmp_path) == [point]
 
 
 @pytest.mark.usefixtures("written")
