@@ -106,7 +106,7 @@ def _wait(pipe: int, pid: int) -> bool:
 def _clean(path: Path, instance: str, also: list[str], *, containers: bool) -> None:
     # Late, for the SDK and its HTTP client are most of what a waiting janitor would weigh.
     from .leftovers import remove_directory
-    from .snapshot import remove_tree
+    from .treeremoval import remove_tree
 
     if containers:
         from .engine import Engine

@@ -9,7 +9,6 @@ import errno
 import fcntl
 import os
 import stat
-import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,13 +61,6 @@ def copy_folder(folder: Folder, layer: Path | None, target: Path, limit: int) ->
         raise WorkspaceError(
             f"workspace {str(folder.path)!r} cannot be copied to {str(target)!r}: {error.strerror}"
         ) from None
-
-
-def remove_tree(place: Path) -> None:
-    """Delete a directory with all below it. Never raises: what is left, somebody sweeps later."""
-    # rm, since an agent may nest folders deeper than a path is long.
-    command = ["rm", "-rf", "--one-file-system", "--", os.fspath(place)]
-    subprocess.run(command, capture_output=True, check=False)
 
 
 class _Copy:

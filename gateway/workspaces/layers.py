@@ -19,6 +19,7 @@ from typing import Any, Self
 from trilemma.errors import WorkspaceError
 
 from ...sandbox.filelock import FileLock
+from ...sandbox.treeremoval import remove_tree
 
 _META = "meta.json"
 _PER_FILE = 4096
@@ -154,12 +155,8 @@ class Layers:
         """
         # Without its description it is no layer any more, however far the rest gets.
         (layer.place / _META).unlink(missing_ok=True)
-        # rm, since an agent may nest folders deeper than a path is long.
-        command = ["rm", "-rf", "--one-file-system", "--", str(layer.place)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            reason = done.stderr.strip().splitlines()[-1:] or ["unknown"]
-            raise WorkspaceError(f"layer {layer.id!r} cannot be deleted whole: {reason[0]}")
+        if reason := remove_tree(layer.place):
+            raise WorkspaceError(f"layer {layer.id!r} cannot be deleted whole: {reason}")
 
 
 def _sync(directory: Path) -> None:

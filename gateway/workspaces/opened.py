@@ -8,8 +8,8 @@ from ...sandbox.folder import Folder
 from ...sandbox.spec import Mount
 from ...sandbox.views import View
 from ..diskwatch import DiskWatch
-from ..ledger.events import Event, Kind
 from ..ledger.store import Ledger
+from .closing import closed
 from .layers import Layer
 from .mark import Mark, write_mark
 from .opening import Opening
@@ -136,15 +136,7 @@ class OpenWorkspace:
         if not self._shown.close():
             return
         names = {self.workspace} if self.layer is None else {self.workspace, self.layer.id}
-        event = Event(
-            kind=Kind.WORKSPACE_CLOSED,
-            principal=self.opening.principal,
-            domain=self.opening.domain,
-            session=self.opening.session,
-            workspace=self.workspace,
-            what=f"workspace {self.workspace}",
-            closes=frozenset(names),
-        )
+        event = closed(self.opening, self.workspace, f"workspace {self.workspace}", names)
         recorded = self._ledger.append(event)
         if self._folder.path.exists():
             mark = Mark.of(self.workspace, self._ledger.ledger_id, recorded.head)

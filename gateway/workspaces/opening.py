@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TypedDict
 
 from ...policy.capability import NONE, Capability, CapabilitySet
 
@@ -32,6 +33,14 @@ class Mode(StrEnum):
     """A copy of this moment, for reading: of the folder, or with a layer's changes on top."""
 
 
+class By(TypedDict):
+    """Whose act an event is."""
+
+    principal: str
+    domain: str
+    session: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
     """A session asks for a folder."""
@@ -49,3 +58,8 @@ class Opening:
     """Continue this layer instead of beginning a new one; or make the snapshot of it."""
     sources: tuple[Path, ...] = ()
     """Files that say what the agent is: never in anything that it may write to directly."""
+
+    @property
+    def by(self) -> By:
+        """Who asks, as it stands in an event."""
+        return By(principal=self.principal, domain=self.domain, session=self.session)

@@ -72,9 +72,7 @@ def layer_created(layer: Layer, opening: Opening) -> Event:
     """A layer exists. Its label comes when it is opened, before anything can write to it."""
     return Event(
         kind=Kind.LAYER_CREATED,
-        principal=opening.principal,
-        domain=opening.domain,
-        session=opening.session,
+        **opening.by,
         workspace=layer.workspace,
         what=layer.id,
         joins={layer.id: NONE},
@@ -95,9 +93,7 @@ def opened(
     opens = {workspace: Use.READ, written: Use.WRITE}
     return Event(
         kind=Kind.WORKSPACE_OPENED,
-        principal=opening.principal,
-        domain=opening.domain,
-        session=opening.session,
+        **opening.by,
         workspace=workspace,
         what=f"workspace {_name(folder)}",
         takes=takes,
@@ -126,9 +122,7 @@ def snapshot(
     copied = taken.copied
     return Event(
         kind=Kind.WORKSPACE_SNAPSHOT,
-        principal=opening.principal,
-        domain=opening.domain,
-        session=opening.session,
+        **opening.by,
         workspace=workspace,
         what=f"snapshot of {_name(folder)}",
         joins={taken.id: label},
@@ -153,9 +147,7 @@ def snapshot_opened(
     """A session has a copy open. The folder that it is of is not open by that."""
     return Event(
         kind=Kind.WORKSPACE_OPENED,
-        principal=opening.principal,
-        domain=opening.domain,
-        session=opening.session,
+        **opening.by,
         workspace=workspace,
         what=f"workspace {_name(folder)}",
         takes=takes,
@@ -173,9 +165,7 @@ def denied(opening: Opening, workspace: str, decision: Decision) -> Event:
     """A session does not get the folder."""
     return Event(
         kind=Kind.WORKSPACE_DENIED,
-        principal=opening.principal,
-        domain=opening.domain,
-        session=opening.session,
+        **opening.by,
         workspace=workspace,
         what="workspace",
         body={"reasons": list(decision.reasons), "policy": decision.digest},

@@ -8,11 +8,12 @@ from trilemma.errors import WorkspaceError
 
 from ...sandbox.folder import Folder
 from ...sandbox.runtime import alive
-from ...sandbox.snapshot import Copied, copy_folder, remove_tree
+from ...sandbox.snapshot import Copied, copy_folder
 from ...sandbox.spec import Mount
+from ...sandbox.treeremoval import remove_tree
 from ...sandbox.views import View
-from ..ledger.events import Event, Kind
 from ..ledger.store import Ledger
+from .closing import closed
 from .layers import Layer
 from .opened import Views
 from .opening import Opening
@@ -148,14 +149,8 @@ class OpenSnapshot:
         if not self._shown.close():
             return
         self._snapshot.remove()
-        event = Event(
-            kind=Kind.WORKSPACE_CLOSED,
-            principal=self._opening.principal,
-            domain=self._opening.domain,
-            session=self._opening.session,
-            workspace=self.workspace,
-            what=f"snapshot {self.workspace}",
-            closes=frozenset({self.workspace}),
+        event = closed(
+            self._opening, self.workspace, f"snapshot {self.workspace}", {self.workspace}
         )
         self._ledger.append(event)
 

@@ -13,7 +13,8 @@ from trilemma.errors import WorkspaceError
 from trilemma.sandbox import snapshot
 from trilemma.sandbox.carried.tree import Tree, read_tree
 from trilemma.sandbox.folder import Folder
-from trilemma.sandbox.snapshot import copy_folder, remove_tree
+from trilemma.sandbox.snapshot import copy_folder
+from trilemma.sandbox.treeremoval import remove_tree
 
 pytestmark = pytest.mark.root
 
