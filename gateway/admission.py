@@ -7,11 +7,12 @@ from pathlib import Path
 
 from trilemma.errors import SpecError
 
-from ..policy.capability import CapabilitySet, ordered
+from ..policy.capability import CapabilitySet
 from ..sandbox.images import pinned
 from ..subagents.prompt import SharedPrefix
 from .assembling import Shared, assemble
 from .catalog import definitions, fitting
+from .delegation.lineage import session_opened
 from .delegation.offers import offer
 from .delegation.standing import Position, Standing
 from .destinations import Destinations
@@ -165,17 +166,16 @@ class Admission:
         events = []
         if self.new_domain:
             events.append(Event(kind=Kind.DOMAIN_OPENED, what="its own domain"))
-        grants = self.actor.grants
-        body = {
-            "instance": machinery.runtime.instance,
-            "agent": self.spec.name,
-            "model": self.spec.model,
-            "grants": None if grants is None else [str(c) for c in ordered(grants)],
-            "policy": enforcement.point.digest,
-            "run": self.run.run if self.run else None,
-            **self.position.lineage.body,
-        }
-        events.append(Event(kind=Kind.SESSION_OPENED, what=f"agent {self.spec.name}", body=body))
+        opened = session_opened(
+            self.position.lineage,
+            agent=self.spec.name,
+            model=self.spec.model,
+            grants=self.actor.grants,
+            instance=machinery.runtime.instance,
+            policy=enforcement.point.digest,
+            run=self.run.run if self.run else None,
+        )
+        events.append(opened)
         enforcement.record(self.actor, *events)
 
     def _record_refused(self, enforcement: Enforcement) -> None:

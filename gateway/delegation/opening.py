@@ -10,9 +10,7 @@ from ..assembling import Shared, assemble
 from ..enforcement import Actor
 from ..holdings import mounts
 from ..interface import OnEvent
-from ..ledger.events import Event, Kind
 from ..machinery import Machinery
-from ..narrowing import names
 from ..profiles import SandboxPlan
 from ..schemas import AgentSpec
 from ..session import LocalSession
@@ -20,7 +18,7 @@ from ..specparts import RunLimitsSpec
 from ..teamspec import AttenuatedSpec
 from ..tools import ToolDefinition
 from ..workspaces.shared import SessionWorkspace, SharedWorkspace
-from .lineage import Lineage
+from .lineage import Lineage, session_opened
 from .offers import offer
 from .standing import Position, Standing
 
@@ -64,16 +62,14 @@ def admit_attenuated(
         plan=_plan(parent.plan, actor, workspace),
         workspace=workspace,
     )
-    body = {
-        "instance": machinery.runtime.instance,
-        "agent": child.agent,
-        "model": standing.spec.model,
-        "grants": names(share.grants),
-        "policy": shared.enforcement.point.digest,
-        "run": None,
-        **position.lineage.body,
-    }
-    opened = Event(kind=Kind.SESSION_OPENED, what=f"agent {child.agent}", body=body)
+    opened = session_opened(
+        position.lineage,
+        agent=child.agent,
+        model=standing.spec.model,
+        grants=actor.grants,
+        instance=machinery.runtime.instance,
+        policy=shared.enforcement.point.digest,
+    )
     shared.enforcement.record(actor, opened)
     return assemble(shared, standing, models, machinery.pool)
 
