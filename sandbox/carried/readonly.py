@@ -1,13 +1,12 @@
 """A carried workspace for those who only read: its volume once more, mounted read-only."""
 
-import secrets
 from dataclasses import replace
 
 from trilemma.errors import SandboxError
 
 from ..container import LABEL
 from ..docker import DockerBackend
-from .volume import Volume
+from .volume import Volume, make_volume
 
 
 def read_only(volume: Volume, backend: DockerBackend, *, executable: bool) -> Volume:
@@ -18,13 +17,9 @@ def read_only(volume: Volume, backend: DockerBackend, *, executable: bool) -> Vo
     Raises:
         SandboxError: the engine makes none, or not the one that was asked for.
     """
-    name = f"trilemma-{secrets.token_hex(8)}"
     flags = "bind,ro,nosuid,nodev" if executable else "bind,ro,nosuid,nodev,noexec"
     options = {"type": "none", "device": _place(volume, backend), "o": flags}
-    labels = {f"{LABEL}.instance": backend.instance}
-    made = backend.engine.create_volume(name, options, labels)
-    if made.get("Options") != options or made.get("Labels") != labels:
-        raise SandboxError(f"the container engine has another volume called {name!r}")
+    name = make_volume(backend, options)
     mount = replace(volume.mount, volume=name, read_only=True, volume_exec=executable)
     return Volume(name, mount)
 

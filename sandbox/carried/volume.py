@@ -32,13 +32,9 @@ class Volume:
         Raises:
             SandboxError: the engine makes none, or not the one that was asked for.
         """
-        name = f"trilemma-{secrets.token_hex(8)}"
         owner = volume_owner(backend.engine)
         options = {"type": "tmpfs", "device": "tmpfs", "o": _options(size, executable, owner)}
-        labels = {f"{LABEL}.instance": backend.instance}
-        made = backend.engine.create_volume(name, options, labels)
-        if made.get("Options") != options or made.get("Labels") != labels:
-            raise SandboxError(f"the container engine has another volume called {name!r}")
+        name = make_volume(backend, options)
         # It holds a copy, so its user need not be the folder's: nobody's account is safest.
         mount = Mount(
             source=_NOWHERE,
@@ -57,6 +53,20 @@ class Volume:
         except SandboxError:
             return False
         return True
+
+
+def make_volume(backend: DockerBackend, options: dict[str, str]) -> str:
+    """A new volume of the engine, which the janitor knows; its name.
+
+    Raises:
+        SandboxError: the engine makes none, or not the one that was asked for.
+    """
+    name = f"trilemma-{secrets.token_hex(8)}"
+    labels = {f"{LABEL}.instance": backend.instance}
+    made = backend.engine.create_volume(name, options, labels)
+    if made.get("Options") != options or made.get("Labels") != labels:
+        raise SandboxError(f"the container engine has another volume called {name!r}")
+    return name
 
 
 def _options(size: int, executable: bool, owner: Owner) -> str:
