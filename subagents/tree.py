@@ -1,6 +1,5 @@
 """The tree of running agents: how large it may grow, and that no child outlives its parent."""
 
-import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -44,23 +43,11 @@ class Node:
         with self.tree.lock:
             return tuple(self._children.values())
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Let nobody in any more, end the children that are there, and wait until they are gone.
 
-        A cancellation is raised after that.
+        Blocking, in a thread that runs none of them.
         """
-        waiting = [asyncio.wrap_future(child.ended) for child in self._end_children()]
-        cancelled: asyncio.CancelledError | None = None
-        while any(not each.done() for each in waiting):
-            try:
-                await asyncio.wait(waiting)
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
-
-    def close_blocking(self) -> None:
-        """As :meth:`close`, from a thread that runs none of them."""
         for child in self._end_children():
             child.ended.result()
 

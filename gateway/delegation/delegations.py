@@ -109,7 +109,7 @@ class Delegations:
     def close(self) -> None:
         """The session ends: its sub-agents do first, and it calls no more. Blocking."""
         self._approvals.close()
-        self._standing.position.node.close_blocking()
+        self._standing.position.node.close()
 
     def _route(self, order: Delegation) -> Route:
         here, spec = self._standing, self._spec(order.agent)

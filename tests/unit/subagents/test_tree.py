@@ -8,11 +8,17 @@ import pytest
 from hypothesis import given, strategies as st
 
 from trilemma.errors import Cancelled, Denied
+from trilemma.gateway.lasting import in_thread, to_its_end
 from trilemma.subagents.tree import Node, TeamLimits, Tree
 
 
 def nothing() -> None:
     pass
+
+
+async def closed(node: Node) -> None:
+    """Close it from the loop that runs those below, as a session does."""
+    await to_its_end(in_thread(node.close))
 
 
 def test_depth_width_and_total_are_limits() -> None:
@@ -100,7 +106,7 @@ async def _work(parent: Node, name: str, everybody: asyncio.Barrier, log: list[s
             await asyncio.gather(everybody.wait(), *below)
             await asyncio.Event().wait()
         finally:
-            await node.close()
+            await closed(node)
             assert not node.children
             log.append(name)
 
@@ -112,7 +118,7 @@ def test_a_node_ends_after_all_below_it() -> None:
         tree, everybody = Tree(TeamLimits()), asyncio.Barrier(8)
         task = asyncio.create_task(_work(tree.root, "x", everybody, log))
         await everybody.wait()
-        await tree.root.close()
+        await closed(tree.root)
         await asyncio.wait([task])
         assert not tree.root.children
         with pytest.raises(Cancelled, match="is ending"):
@@ -134,7 +140,7 @@ def test_a_cancelled_close_waits_all_the_same() -> None:
 
         running = asyncio.create_task(child())
         await asyncio.sleep(0)
-        closing = asyncio.create_task(tree.root.close())
+        closing = asyncio.create_task(closed(tree.root))
         for _ in range(3):
             await asyncio.sleep(0)
             closing.cancel()
@@ -158,6 +164,6 @@ def test_it_can_be_closed_from_a_thread() -> None:
     thread = threading.Thread(target=child)
     thread.start()
     assert entered.wait(10)
-    tree.root.close_blocking()
+    tree.root.close()
     assert not tree.root.children
     thread.join()
