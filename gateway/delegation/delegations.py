@@ -85,7 +85,7 @@ class Delegations:
         errands = [Errand(self._route(order), new_id("call")) for order in orders]
         first = await first_that_ends_well([self._handing.hand_on(e, on_event) for e in errands])
         if any(isinstance(each.route.spec, MediatedSpec) for each in errands):
-            # Which of them was first says something about those in other domains.
+            # Which of them it was says something about those in other domains, refused or not.
             here = self._standing
             seen = (e.child.standing.workspaces for e in errands if e.child is not None)
             ends = Ends(here.actor, here.actor.session, here.workspaces.union(*seen))

@@ -13,10 +13,19 @@ from ..lasting import to_its_end
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """Who was first, and what it said."""
+    """Who was first, or last of those that failed."""
 
     index: int
-    outcome: ChildOutcome
+    _ended: "asyncio.Task[ChildOutcome]"
+
+    @property
+    def outcome(self) -> ChildOutcome:
+        """What it said.
+
+        Raises:
+            Denied: it was refused, and so had everybody failed.
+        """
+        return self._ended.result()
 
 
 async def first_that_ends_well(running: Sequence[Coroutine[Any, Any, ChildOutcome]]) -> First:
@@ -26,7 +35,6 @@ async def first_that_ends_well(running: Sequence[Coroutine[Any, Any, ChildOutcom
 
     Raises:
         SpecError: there is nobody to wait for.
-        Denied: the last failure was a refusal.
         TrilemmaError: what would end each of them ends all.
     """
     if not running:
@@ -47,5 +55,5 @@ async def _first(tasks: Sequence["asyncio.Task[ChildOutcome]"]) -> First:
         # Of several at once the one that was named first.
         for last in sorted(done, key=tasks.index):
             if not isinstance(last.exception(), Denied) and last.result().ok:
-                return First(tasks.index(last), last.result())
-    return First(tasks.index(last), last.result())
+                return First(tasks.index(last), last)
+    return First(tasks.index(last), last)

@@ -144,6 +144,17 @@ def test_who_won_a_race_is_counted(stage: Stage) -> None:
     assert [e.event.body["bits"] for e in races] == [1]
 
 
+def test_who_was_refused_last_in_a_race_is_counted_too(stage: Stage) -> None:
+    ledger, steps = stage.gateway.enforcement.ledger, {"steps": 10_000}
+    before = ledger.head().seq
+    wide = {"limits": steps, "spec": CODE | {"limits": steps}}
+    with pytest.raises(Denied) as denied:
+        asked(stage, YES, judge(YES, **wide), judge(YES, agent="b", **wide), race=2)
+    assert denied.value.reasons == ("budget",)
+    races = [e for e in ledger.events(kind=Kind.CROSSING_PASSED) if e.seq > before]
+    assert [(e.event.what, e.event.body["bits"]) for e in races] == [("race", 1)]
+
+
 def test_sabotage_where_failures_speak_their_words_come_up(
     broken: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
