@@ -12,6 +12,7 @@ from trilemma.cli import (
     doctor,
     image,
     init,
+    prove,
     run,
     runs,
     sessions,
@@ -54,6 +55,7 @@ app.command("ps")(sessions.ps)
 app.command("stop")(sessions.stop)
 app.command("why")(why.command)
 app.command("crossings")(crossings.command)
+app.command("prove")(prove.command)
 app.command("init")(init.command)
 app.command("doctor")(doctor.command)
 app.command("demo", context_settings=demo.SETTINGS)(demo.command)

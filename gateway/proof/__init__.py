@@ -1,0 +1,1 @@
+"""What a design of agents would gather, computed before anything runs."""
