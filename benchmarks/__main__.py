@@ -18,6 +18,7 @@ from . import (
     hardening,
     importing,
     ledger,
+    proving,
     sandbox_life,
     table,
     team,
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "egress": egress,
     "team": team,
     "importing": importing,
+    "proving": proving,
     "fastcontext": fastcontext,
 }
 _QUIET = 0.7
