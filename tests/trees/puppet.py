@@ -78,7 +78,9 @@ def _value(name: str, schema: dict[str, Any], said: str) -> Any:
     if "enum" in schema:
         return schema["enum"][0]
     if schema.get("type") == "integer":
-        return NUMBER
+        return min(NUMBER, schema.get("maximum", NUMBER))
+    if schema.get("type") == "object":
+        return {each: _value(each, schema["properties"][each], said) for each in schema["required"]}
     return {
         "url": "http://a.example/",
         "path": "x",
