@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from trilemma.errors import LedgerError, SandboxError, SandboxLost, SpecError
 
@@ -156,9 +156,21 @@ class Calls:
         self._enforcement.settle(self._actor, kind, call, tool.name, body, also)
 
 
-def needs_of(
-    tool: ToolDefinition, held: CapabilitySet, grants: CapabilitySet | None
-) -> CapabilitySet:
+class Needing(Protocol):
+    """What of a tool says what a call of it uses."""
+
+    @property
+    def needs(self) -> CapabilitySet:
+        """What it declares."""
+        ...
+
+    @property
+    def takes_grants(self) -> bool:
+        """It runs whatever it is given."""
+        ...
+
+
+def needs_of(tool: Needing, held: CapabilitySet, grants: CapabilitySet | None) -> CapabilitySet:
     """What a call really uses: a tool that takes grants runs with everything the session may do."""
     if not tool.takes_grants:
         return tool.needs

@@ -70,9 +70,7 @@ class MediatedRoute:
     @property
     def label(self) -> CapabilitySet:
         """Of an answer in free text: whatever its domain may ever hold."""
-        if not self.spec.answers.free:
-            return NONE
-        return ALL if self._grants is None else self._grants
+        return carried_up(self.spec)
 
     @property
     def _grants(self) -> CapabilitySet | None:
@@ -177,9 +175,22 @@ class MediatedRoute:
 
     def _down(self, held: CapabilitySet) -> CapabilitySet:
         """What an ask in free text carries: what its parent holds, or may yet take."""
-        if not self.spec.asks.free:
-            return NONE
-        return held | self.brings | (self.parent.actor.pair or NONE)
+        return carried_down(self.spec, held | self.brings, self.parent.actor.pair)
+
+
+def carried_up(spec: MediatedSpec) -> CapabilitySet:
+    """What an answer carries: nothing where it is typed, else whatever its domain may ever hold."""
+    if not spec.answers.free:
+        return NONE
+    granted = None if spec.spec is None else spec.spec.granted
+    return ALL if granted is None else granted
+
+
+def carried_down(
+    spec: MediatedSpec, held: CapabilitySet, pair: CapabilitySet | None
+) -> CapabilitySet:
+    """What an ask carries: nothing where it is typed, else what its parent has or may yet take."""
+    return held | (pair or NONE) if spec.asks.free else NONE
 
 
 def _failure(outcome: Outcome) -> str:

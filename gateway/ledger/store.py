@@ -300,13 +300,13 @@ def _first(mark: AnchorMark | None, view: View) -> None:
 def _propose(held: Held, build: Build, decide: Decide, event: Write) -> _Proposal:
     request = build(held)
     decision = decide(request)
-    taking = _taking(request, decision)
+    taking = taken_by(request, decision)
     return _Proposal(request, decision, event(request, decision, taking - held.capabilities))
 
 
 def _settle(view: View, domain: str, held: Held, proposal: _Proposal) -> Reservation:
     request, decision, event = proposal.request, proposal.decision, proposal.event
-    taking = _taking(request, decision)
+    taking = taken_by(request, decision)
     broken = violation(held.capabilities, taking, request.grants) if taking else None
     if broken:
         raise LedgerError(
@@ -318,5 +318,6 @@ def _settle(view: View, domain: str, held: Held, proposal: _Proposal) -> Reserva
     return Reservation(request, decision, write(view, event))
 
 
-def _taking(request: AccessRequest, decision: Decision) -> CapabilitySet:
+def taken_by(request: AccessRequest, decision: Decision) -> CapabilitySet:
+    """What the domain has after the act that it had not, or had already; nothing if refused."""
     return request.taking | decision.taking if decision.allowed else NONE

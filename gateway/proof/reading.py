@@ -149,6 +149,16 @@ def _path(spec: AgentSpec) -> Path:
     return (spec.base / Path(spec.workspace.path).expanduser()).resolve()
 
 
+def folders_of(roots: Iterable[AgentSpec]) -> dict[str, str]:
+    """By the path as each agent names it: the outermost folder that it is, or is a part of."""
+    outermost = _outermost(roots)
+    return {
+        str(spec.base / spec.workspace.path): _shown(outermost[_path(spec)])
+        for spec in _all(roots)
+        if spec.workspace is not None
+    }
+
+
 def _shown(folder: Path) -> str:
     here = Path.cwd()
     return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trilemma.errors import SpecError
 
-from ...policy.capability import ALL, CapabilitySet, parse
+from ...policy.capability import ALL, Capability, CapabilitySet, parse
 from ...sandbox.toolhost.catalog import builtins
 from ..schemas import AgentSpec, CommandTool, ModuleTools, PythonTool
 
@@ -21,6 +21,8 @@ class Needed:
     name: str
     needs: CapabilitySet
     declared: bool
+    takes_grants: bool = False
+    """It runs whatever it is given, with all that the session may do."""
 
     @property
     def may_write(self) -> bool:
@@ -44,7 +46,8 @@ def tools_of(spec: AgentSpec) -> Iterator[Needed]:
             case ModuleTools():
                 yield from _in_file(spec.base / item.module)
             case _ if item in known:
-                yield Needed(item, parse(known[item].needs), declared=True)
+                needs = parse(known[item].needs)
+                yield Needed(item, needs, True, takes_grants=Capability.CODE in needs)
             case _:
                 raise SpecError(f"unknown tool {item!r}; built in are: {', '.join(sorted(known))}")
 

@@ -10,6 +10,7 @@ from trilemma.cli.failure import Exit, Stop
 
 if TYPE_CHECKING:
     from trilemma.gateway.proof.design import Design
+    from trilemma.gateway.proof.exploring import Explored
     from trilemma.gateway.proof.gathering import Breach
 
 Paths = Annotated[
@@ -26,7 +27,8 @@ def command(paths: Paths, policy: Policy = None) -> None:
     """Prove that no domain of a team can come to gather all three.
 
     Everything that the files declare is taken to happen: every tool is called, every folder is
-    read, all changes are applied. Nothing runs, and no engine is needed.
+    read, all changes are applied. Then every state that the team can reach with the latch is looked
+    at, to see that the gate holds. Nothing runs, and no engine is needed.
     """
     failed = sum(not _proven(path, policy) for path in paths)
     if failed:
@@ -34,6 +36,8 @@ def command(paths: Paths, policy: Policy = None) -> None:
 
 
 def _proven(path: Path, policy: Path | None) -> bool:
+    from trilemma.gateway.local import decision_point
+    from trilemma.gateway.proof.exploring import explore
     from trilemma.gateway.proof.gathering import Gathering
     from trilemma.gateway.proof.reading import read_design, read_team
     from trilemma.policy.capability import show
@@ -41,19 +45,32 @@ def _proven(path: Path, policy: Path | None) -> bool:
 
     folder = path if path.is_dir() else path.parent
     operator = load_operator_policy(policy or folder / "policy.yaml", missing_ok=policy is None)
-    design = read_design(read_team(path), operator)
+    agents = read_team(path)
+    design = read_design(agents, operator)
     gathering = Gathering(design)
     breaches = gathering.breaches()
+    gate = explore(agents, operator, decision_point(operator))
+    if gate.third is not None:
+        raise Stop(f"{path}: the gate does not hold: {gate.third} reaches three. Do not run it.")
     if breaches:
-        typer.echo(block(f"{path}: {_told(design, breaches)}"))
+        typer.echo(block(f"{path}: {_told(design, breaches)}\n  {_gate(gate)}"))
         return False
     lines = [
         f"  {place.name}: at most {show(gathering.held(place))}"
         for place in design.places
         if place.domain
     ]
-    typer.echo(block("\n".join([f"{path}: no domain gathers three.", *lines])))
+    typer.echo(block("\n".join([f"{path}: no domain gathers three.", *lines, f"  {_gate(gate)}"])))
     return True
+
+
+def _gate(explored: "Explored") -> str:
+    if explored.whole:
+        return f"The gate holds: none of all {explored.states:,} states has a domain with three."
+    return (
+        f"The gate: the team is too large to look at all of its states. None of the first "
+        f"{explored.states:,} has a domain with three."
+    )
 
 
 def _told(design: "Design", breaches: "list[Breach]") -> str:
