@@ -13,6 +13,7 @@ from trilemma.cli import (
     image,
     init,
     prove,
+    regotests,
     run,
     runs,
     sessions,
@@ -56,6 +57,7 @@ app.command("stop")(sessions.stop)
 app.command("why")(why.command)
 app.command("crossings")(crossings.command)
 app.command("prove")(prove.command)
+app.command("test")(regotests.command)
 app.command("init")(init.command)
 app.command("doctor")(doctor.command)
 app.command("demo", context_settings=demo.SETTINGS)(demo.command)
