@@ -44,7 +44,6 @@ from ..workspaces.opening import Origin
 from .reading import folders_of
 from .toolneeds import Needed, tools_of
 
-MOST_STATES = 20_000
 _PRINCIPAL = "anybody"
 _LAYER = "layer of "
 _IDENTITY = "sha256:" + "0" * 64
@@ -203,7 +202,7 @@ def explore(
     roots: Iterable[AgentSpec],
     policy: OperatorPolicy,
     point: DecisionPoint,
-    most: int = MOST_STATES,
+    most: int = 5000,
 ) -> Explored:
     """Look at every state that can be reached, one after another, up to ``most``.
 

@@ -9,19 +9,21 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
-from tests.trees.conftest import USUAL
+from tests.trees.conftest import POINT, USUAL
 from tests.trees.machine import BYTE, Form
 from tests.trees.puppet import TOOLS, program
 from tests.trees.world import World
 
 from trilemma.errors import Denied, SpecError
 from trilemma.gateway.agentfile import read_agent
+from trilemma.gateway.proof.exploring import explore
 from trilemma.gateway.proof.gathering import Gathering
 from trilemma.gateway.proof.reading import read_design
 from trilemma.gateway.session import LocalSession
 from trilemma.policy.operator import OperatorPolicy
 
 NEEDS = {"read_file": "files", "write_file": "files", "http_fetch": "internet", "run_code": "code"}
+POLICY = OperatorPolicy()
 BY_CAPABILITY = {"third_capability", "outside_grants", "delegation_third"}
 
 pairs = st.sampled_from([["files", "internet"], ["files", "code"], ["internet", "code"], ["files"]])
@@ -105,7 +107,7 @@ def breached(form: Form) -> bool:
 
 
 def _design(form: Form) -> Any:
-    return read_design([read_agent(form, origin="test", base=Path())], OperatorPolicy())
+    return read_design([read_agent(form, origin="test", base=Path())], POLICY)
 
 
 seen: Counter[bool] = Counter()
@@ -119,6 +121,10 @@ def test_what_is_proven_and_what_a_gateway_does_agree(form: Form) -> None:
         return
     seen[answer] += 1
     assert breached(form) is answer
+    found = explore([read_agent(form, origin="test", base=Path())], POLICY, POINT)
+    assert found.whole
+    assert found.third is None
+    assert bool(found.refusals) is answer
 
 
 def test_there_were_enough_of_both() -> None:

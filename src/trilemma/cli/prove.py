@@ -23,19 +23,24 @@ Policy = Annotated[
 ]
 
 
-def command(paths: Paths, policy: Policy = None) -> None:
+States = Annotated[
+    int, typer.Option(min=1, help="States of a team to look at before it counts as too large.")
+]
+
+
+def command(paths: Paths, policy: Policy = None, states: States = 5000) -> None:
     """Prove that no domain of a team can come to gather all three.
 
     Everything that the files declare is taken to happen: every tool is called, every folder is
     read, all changes are applied. Then every state that the team can reach with the latch is looked
     at, to see that the gate holds. Nothing runs, and no engine is needed.
     """
-    failed = sum(not _proven(path, policy) for path in paths)
+    failed = sum(not _proven(path, policy, states) for path in paths)
     if failed:
         raise Stop(f"{failed} of {len(paths)} would break the rule", Exit.REFUSED)
 
 
-def _proven(path: Path, policy: Path | None) -> bool:
+def _proven(path: Path, policy: Path | None, states: int) -> bool:
     from trilemma.gateway.local import decision_point
     from trilemma.gateway.proof.exploring import explore
     from trilemma.gateway.proof.gathering import Gathering
@@ -49,7 +54,7 @@ def _proven(path: Path, policy: Path | None) -> bool:
     design = read_design(agents, operator)
     gathering = Gathering(design)
     breaches = gathering.breaches()
-    gate = explore(agents, operator, decision_point(operator))
+    gate = explore(agents, operator, decision_point(operator), states)
     if gate.third is not None:
         raise Stop(f"{path}: the gate does not hold: {gate.third} reaches three. Do not run it.")
     if breaches:
