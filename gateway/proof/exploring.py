@@ -254,8 +254,8 @@ class _Team:
         if folder is not None and workspace is not None:
             origin = Origin(workspace.origin or Origin.OWN)
             self.labels[folder] = self.labels.get(folder, NONE) | origin.label
-        self.acts[name] = [*self._tools(role), self._model(role, spec.model)]
-        self._below(role, spec.agents)
+        self.acts[name] = [*self._tools(role), self._model(role.actor, spec.model)]
+        self._below(role, spec.agents, spec.model, role.actor)
 
     def further(self, state: State) -> Iterator[State]:
         """Every state that one act leads to."""
@@ -312,30 +312,34 @@ class _Team:
                 continue
             facts = ToolFacts(tool.name, _IDENTITY, declared=tool.declared)
             build = partial(_uses, role, tool, facts)
-            yield partial(self._act, role, build)
+            yield partial(self._act, role.actor, build)
 
-    def _model(self, role: _Role, model: str) -> Explore:
+    def _model(self, actor: Actor, model: str) -> Explore:
         ref = model_ref(model)
         contract = ref.provider in self.policy.providers.under_contract
         needs = NONE if ref.inside or contract else _INTERNET
         facts = ModelFacts(ref.provider, ref.inside, contract)
 
         def build(held: Held) -> AccessRequest:
-            return request(role.actor, held, Act.MODEL, needs, model=facts)
+            return request(actor, held, Act.MODEL, needs, model=facts)
 
-        return partial(self._act, role, build)
+        return partial(self._act, actor, build)
 
-    def _below(self, role: _Role, children: tuple[ChildSpec, ...]) -> None:
+    def _below(
+        self, role: _Role, children: tuple[ChildSpec, ...], model: str, parent: Actor
+    ) -> None:
         for child in children:
             if isinstance(child, AttenuatedSpec):
-                if child.model is not None:
-                    self.acts[role.name].append(self._model(role, child.model))
-                self._below(role, child.agents)
+                own = child.model or model
+                share = parent.grants if child.granted is None else child.granted
+                actor = replace(parent, grants=share, lender=parent)
+                self.acts[role.name].append(self._model(actor, own))
+                self._below(role, child.agents, own, actor)
             elif child.spec is not None:
                 self.add(child.spec, f"{role.name}/{child.agent}", role, child)
 
-    def _act(self, role: _Role, build: Build, state: State) -> State | None:
-        return self.gate.take(state, role.actor, build)
+    def _act(self, actor: Actor, build: Build, state: State) -> State | None:
+        return self.gate.take(state, actor, build)
 
 
 def _uses(role: _Role, tool: Needed, facts: ToolFacts, held: Held) -> AccessRequest:

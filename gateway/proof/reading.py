@@ -80,7 +80,7 @@ class _Reader:
         self._workspace(here, spec, tools)
         for capability in spec.grants or ():
             self._act(here, frozenset({capability}), How.GRANTED, f"is granted {capability}")
-        self._children(here, spec.agents)
+        self._children(here, spec.agents, spec.model, spec.granted)
         return here
 
     def _model(self, here: Place, model: str) -> None:
@@ -109,15 +109,30 @@ class _Reader:
             text = f"the changes of {here.name} are applied to {folder.name}"
             self.flows.append(Flow(here, folder, How.APPLIED, text))
 
-    def _children(self, here: Place, children: tuple[ChildSpec, ...]) -> None:
+    def _children(
+        self,
+        here: Place,
+        children: tuple[ChildSpec, ...],
+        model: str,
+        share: CapabilitySet | None,
+    ) -> None:
         for child in children:
             if isinstance(child, AttenuatedSpec):
                 # In the same domain; its tools are some of its parent's.
-                if child.model is not None:
-                    self._model(here, child.model)
-                self._children(here, child.agents)
+                own, has = child.model or model, share if child.granted is None else child.granted
+                self._model(self._beside(here, child, has), own)
+                self._children(here, child.agents, own, has)
             else:
                 self._mediated(here, child)
+
+    def _beside(self, here: Place, child: AttenuatedSpec, has: CapabilitySet | None) -> Place:
+        """Where it calls its model: in its domain, unless its share is too small for that."""
+        if has == here.grants or has is None or Capability.INTERNET in has:
+            return here
+        there = Place(f"{here.name}/{child.agent}", domain=True, grants=has)
+        if there not in self.places:
+            self.places.append(there)
+        return there
 
     def _mediated(self, here: Place, child: MediatedSpec) -> None:
         spec = child.spec
