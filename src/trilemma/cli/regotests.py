@@ -56,4 +56,7 @@ def _compared(suite: "Suite", report: "Report") -> list[str]:
     if opa is None:
         typer.echo("opa is not on the PATH: run in process only")
         return []
-    return disagreements(dict(report.fates), run_opa(opa, suite, which("regal")))
+    differing = disagreements(dict(report.fates), run_opa(opa, suite, which("regal")))
+    if not differing:
+        typer.echo("opa agrees on every test")
+    return differing
