@@ -6,7 +6,7 @@ from typing import Any
 
 from trilemma.errors import SpecError
 
-from ..policy.yamltext import read_yaml, validate
+from ..policy.yamltext import Places, read_document, validate
 from .schemas import AgentSpec
 from .specparts import Frozen
 from .teamspec import AttenuatedSpec, ChildSpec
@@ -34,24 +34,36 @@ def _load(path: Path, seen: frozenset[Path]) -> AgentSpec:
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"agent file {str(path)!r} cannot be read: {error}") from None
     place = path.resolve()
-    data = read_yaml(text, str(path))
-    spec = read_agent(data, origin=str(path), base=place.parent, seen=seen | {place})
+    document = read_document(text, str(path))
+    spec = read_agent(
+        document.value,
+        origin=str(path),
+        base=place.parent,
+        seen=seen | {place},
+        places=document.places,
+    )
     return spec.model_copy(update={"file": place})
 
 
 def read_agent(
-    data: Any, *, origin: str, base: Path, seen: frozenset[Path] = frozenset()
+    data: Any,
+    *,
+    origin: str,
+    base: Path,
+    seen: frozenset[Path] = frozenset(),
+    places: Places | None = None,
 ) -> AgentSpec:
     """Check an agent given as plain data. ``origin`` names it in error messages.
 
-    ``seen`` are the files that lead to it, none of which may be one of its sub-agents.
+    ``seen`` are the files that lead to it, none of which may be one of its sub-agents; ``places``
+    say where in its own file each part of it stands.
 
     Raises:
         SpecError: a field is unknown, missing or wrong.
     """
     for name in _OURS & set(data if isinstance(data, dict) else ()):
         raise SpecError(f"{origin}: {name}: unknown field; remove it")
-    spec = validate(AgentSpec, _plain(data, origin), origin)
+    spec = validate(AgentSpec, _plain(data, origin), origin, places)
     return _settled(spec, base, seen)
 
 

@@ -3,6 +3,7 @@
 import difflib
 import typing
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -12,12 +13,20 @@ _MOST = 10
 _LONGEST_VALUE = 80
 
 
-def mistakes(error: ValidationError, model: type[BaseModel]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake, in one line."""
+
+    location: tuple[int | str, ...]
+    text: str
+
+
+def mistakes(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
     """One line for each mistake: where, what is wrong, the value, and the way on."""
     found = error.errors(include_url=False)
-    lines = [_line(detail, model) for detail in found[:_MOST]]
+    lines = [Mistake(detail["loc"], _line(detail, model)) for detail in found[:_MOST]]
     if len(found) > _MOST:
-        lines.append(f"... and {len(found) - _MOST} more")
+        lines.append(Mistake((), f"... and {len(found) - _MOST} more"))
     return lines
 
 

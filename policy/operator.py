@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from trilemma.errors import SpecError
 
 from .hostrule import HostRule, canonical_name
-from .yamltext import read_yaml_file, validate
+from .yamltext import read_document_file, validate
 
 __all__ = [
     "Approval",
@@ -127,7 +127,8 @@ def load_operator_policy(path: Path, *, missing_ok: bool = False) -> OperatorPol
     """
     if missing_ok and _is_absent(path):
         return OperatorPolicy()
-    policy = validate(OperatorPolicy, read_yaml_file(path), str(path))
+    document = read_document_file(path)
+    policy = validate(OperatorPolicy, document.value, str(path), document.places)
     if policy.rego is None:
         return policy
     return policy.model_copy(update={"rego": path.resolve().parent / policy.rego})

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -36,11 +37,33 @@ _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,17}(?:[eE][-+]?[0-9]{1
 _OLD_BOOLEANS = frozenset({"yes", "no", "on", "off"})
 
 
+Places = Mapping[tuple[str | int, ...], tuple[int, int]]
+"""Line and column, from 1 up, of every key and item, by the path that leads to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a person wrote, and where."""
+
+    value: Any
+    places: Places
+
+
 def read_yaml_file(path: Path) -> Any:
     """Read a file of strict YAML.
 
     Raises:
         SpecError: it cannot be read, or :func:`read_yaml` refuses it.
+
+    """
+    return read_document_file(path).value
+
+
+def read_document_file(path: Path) -> Document:
+    """Read a file of strict YAML, and where everything in it stands.
+
+    Raises:
+        SpecError: as :func:`read_yaml_file`.
 
     """
     try:
@@ -51,7 +74,7 @@ def read_yaml_file(path: Path) -> Any:
         raise SpecError(f"cannot read {str(path)!r}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: not UTF-8 text at byte {error.start}") from None
-    return read_yaml(text, str(path))
+    return read_document(text, str(path))
 
 
 def read_yaml(text: str, origin: str) -> Any:
@@ -62,11 +85,22 @@ def read_yaml(text: str, origin: str) -> Any:
             with ``origin:line:column``.
 
     """
+    return read_document(text, origin).value
+
+
+def read_document(text: str, origin: str) -> Document:
+    """Read one document, and where everything in it stands.
+
+    Raises:
+        SpecError: as :func:`read_yaml`.
+
+    """
     if len(text) > MAX_TEXT:
         raise SpecError(f"{origin}: longer than {MAX_TEXT} characters")
     _refuse_tabs(text, origin)
     try:
-        return _Reader(yaml.parse(text, Loader=yaml.SafeLoader), origin).document()
+        reader = _Reader(yaml.parse(text, Loader=yaml.SafeLoader), origin)
+        return Document(reader.document(), reader.places)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
@@ -75,8 +109,10 @@ def read_yaml(text: str, origin: str) -> Any:
         raise SpecError(f"{origin}: not YAML: {' '.join(str(error).split())}") from None
 
 
-def validate(model: type[M], data: Any, origin: str) -> M:
+def validate(model: type[M], data: Any, origin: str, places: Places | None = None) -> M:
     """Make ``model`` of what :func:`read_yaml` returned, without converting types.
+
+    With ``places`` each mistake says its line and column.
 
     Raises:
         SpecError: one line for each mistake: the place, the value and the way on.
@@ -85,7 +121,22 @@ def validate(model: type[M], data: Any, origin: str) -> M:
     try:
         return model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
-        raise SpecError("\n".join(f"{origin}: {m}" for m in mistakes(error, model))) from None
+        found = mistakes(error, model)
+        lines = [f"{origin}{_at(m.location, places)}: {m.text}" for m in found]
+        raise SpecError("\n".join(lines)) from None
+
+
+def _at(location: tuple[str | int, ...], places: Places | None) -> str:
+    """``:line:column`` of the nearest thing that stands in the file."""
+    # A location also names the kinds that a value was tried as: those stand in no file.
+    written: tuple[str | int, ...] = ()
+    for step in location:
+        if places and (*written, step) in places:
+            written = (*written, step)
+    if not places or not written:
+        return ""
+    line, column = places[written]
+    return f":{line}:{column}"
 
 
 class _Reader:
@@ -95,6 +146,8 @@ class _Reader:
         self._events = events
         self._origin = origin
         self._depth = 0
+        self._path: tuple[str | int, ...] = ()
+        self.places: dict[tuple[str | int, ...], tuple[int, int]] = {}
 
     def document(self) -> Any:
         next(self._events)  # the start of the stream
@@ -127,9 +180,9 @@ class _Reader:
     def _list(self, event: Event) -> list[Any]:
         if not isinstance(event, SequenceStartEvent):
             self._refuse(event, "expected a value")
-        items = []
+        items: list[Any] = []
         while not isinstance(event := next(self._events), SequenceEndEvent):
-            items.append(self._value(event))
+            items.append(self._placed(len(items), event, event))
         return items
 
     def _mapping(self) -> dict[str, Any]:
@@ -142,8 +195,18 @@ class _Reader:
                 self._refuse(event, "merge keys are refused; write the fields out")
             if key in found:
                 self._refuse(event, f"duplicate key {key!r}; remove one of the two")
-            found[key] = self._value(next(self._events))
+            found[key] = self._placed(key, event, next(self._events))
         return found
+
+    def _placed(self, step: str | int, where: Event, event: Event) -> Any:
+        """The value below a key or an item, and where that stands."""
+        outer = self._path
+        self._path = (*outer, step)
+        if where.start_mark is not None:
+            self.places[self._path] = (where.start_mark.line + 1, where.start_mark.column + 1)
+        value = self._value(event)
+        self._path = outer
+        return value
 
     def _scalar(self, event: ScalarEvent) -> Any:
         text = event.value

@@ -207,7 +207,7 @@ def read_form(written: Any) -> Crossing:
     try:
         return _FORMS[form].model_validate(written)
     except ValidationError as error:
-        raise SpecError("; ".join(mistakes(error, _FORMS[form]))) from None
+        raise SpecError("; ".join(m.text for m in mistakes(error, _FORMS[form]))) from None
 
 
 CrossingType: TypeAlias = Annotated[
