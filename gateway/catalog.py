@@ -3,6 +3,7 @@
 import functools
 import hashlib
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from trilemma.errors import SpecError
@@ -55,15 +56,24 @@ def fitting(
 def _definitions(
     item: str | CommandTool | ModuleTools | PythonTool, spec: AgentSpec, describe: DescribeModule
 ) -> list[ToolDefinition]:
+    if isinstance(item, ModuleTools):
+        return _module(item, spec, describe)
+    return [definition(item)]
+
+
+def definition(item: str | CommandTool | PythonTool) -> ToolDefinition:
+    """One tool whose needs stand in the agent's spec, or that is built in.
+
+    Raises:
+        SpecError: there is no built-in tool of that name.
+    """
     match item:
         case CommandTool():
-            return [commands.definition(item)]
+            return commands.definition(item)
         case PythonTool():
-            return [_python(item)]
-        case ModuleTools():
-            return _module(item, spec, describe)
+            return _python(item)
         case _:
-            return [_builtin(item)]
+            return _builtin(item)
 
 
 def _builtin(name: str) -> ToolDefinition:
@@ -99,15 +109,24 @@ def _python(item: PythonTool) -> ToolDefinition:
     )
 
 
-def _module(item: ModuleTools, spec: AgentSpec, describe: DescribeModule) -> list[ToolDefinition]:
-    path = spec.base / item.module
+def read_tool_file(path: Path) -> str:
+    """The source of a tool file. It is run inside a sandbox only.
+
+    Raises:
+        SpecError: it cannot be read, or is too large.
+    """
     try:
         source = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"tool file {str(path)!r} cannot be read: {error}") from None
     if len(source) > MAX_MODULE_BYTES:
         raise SpecError(f"tool file {str(path)!r} is larger than {MAX_MODULE_BYTES} bytes")
-    module = _tool_module(source)
+    return source
+
+
+def _module(item: ModuleTools, spec: AgentSpec, describe: DescribeModule) -> list[ToolDefinition]:
+    path = spec.base / item.module
+    module = _tool_module(read_tool_file(path))
     described = describe(module)
     if not described:
         raise SpecError(f"tool file {str(path)!r} has no @tool function")

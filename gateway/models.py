@@ -18,6 +18,11 @@ from .ledger.events import Event, Kind
 from .runs.log import NOT_KEPT, Keeping
 
 
+def model_needs(facts: ModelFacts) -> CapabilitySet:
+    """A call to an outside model without a contract is itself use of the internet."""
+    return NONE if facts.inside or facts.under_contract else frozenset({Capability.INTERNET})
+
+
 class ModelCalls:
     """The calls of one session to its one model."""
 
@@ -44,8 +49,7 @@ class ModelCalls:
     @property
     def needs(self) -> CapabilitySet:
         """A call to an outside model without a contract is itself use of the internet."""
-        free = self._facts.inside or self._facts.under_contract
-        return NONE if free else frozenset({Capability.INTERNET})
+        return model_needs(self._facts)
 
     @property
     def caches(self) -> bool:

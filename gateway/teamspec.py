@@ -88,6 +88,11 @@ class MediatedSpec(Frozen):
         return self
 
     @property
+    def granted(self) -> CapabilitySet | None:
+        """The grants as a set, or None where the first two taken latch."""
+        return None if self.spec is None else self.spec.granted
+
+    @property
     def handoff(self) -> bool:
         """Never: whoever took over would answer in free text."""
         return False

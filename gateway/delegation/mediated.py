@@ -73,10 +73,6 @@ class MediatedRoute:
         return carried_up(self.spec)
 
     @property
-    def _grants(self) -> CapabilitySet | None:
-        return None if self.spec.spec is None else self.spec.spec.granted
-
-    @property
     def _beside(self) -> int:
         """How many sub-agents it called shows in how many its parent may still call."""
         if self.spec.spec is None or not self.spec.spec.agents:
@@ -91,7 +87,7 @@ class MediatedRoute:
         return DelegationFacts(
             agent=self.spec.agent,
             mode=self.spec.mode,
-            grants=self._grants,
+            grants=self.spec.granted,
             down=self._down(held.capabilities),
             free=asks.free or answers.free,
             bits=bits,
@@ -182,8 +178,7 @@ def carried_up(spec: MediatedSpec) -> CapabilitySet:
     """What an answer carries: nothing where it is typed, else whatever its domain may ever hold."""
     if not spec.answers.free:
         return NONE
-    granted = None if spec.spec is None else spec.spec.granted
-    return ALL if granted is None else granted
+    return ALL if spec.granted is None else spec.granted
 
 
 def carried_down(

@@ -18,7 +18,6 @@ from functools import partial
 
 from trilemma.errors import LedgerError
 
-from ...inference.names import model_ref
 from ...policy.capability import NONE, Capability, CapabilitySet
 from ...policy.decide import DecisionPoint
 from ...policy.operator import OperatorPolicy
@@ -26,7 +25,6 @@ from ...policy.request import (
     AccessRequest,
     Act,
     DelegationFacts,
-    ModelFacts,
     ToolFacts,
     WorkspaceFacts,
 )
@@ -38,17 +36,17 @@ from ..ledger.events import Event, Kind, Use
 from ..ledger.fold import Held, Opened, WorkspaceState
 from ..ledger.rules import check, complete
 from ..ledger.store import taken_by
+from ..models import model_needs
 from ..schemas import AgentSpec
 from ..teamspec import AttenuatedSpec, ChildSpec, MediatedSpec
 from ..workspaces.opening import Origin
-from .reading import folders_of
+from .reading import folders_of, model_facts
 from .toolneeds import Needed, tools_of
 
 _PRINCIPAL = "anybody"
 _LAYER = "layer of "
 _IDENTITY = "sha256:" + "0" * 64
 _FILES: CapabilitySet = frozenset({Capability.FILES})
-_INTERNET: CapabilitySet = frozenset({Capability.INTERNET})
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,10 +313,8 @@ class _Team:
             yield partial(self._act, role.actor, build)
 
     def _model(self, actor: Actor, model: str) -> Explore:
-        ref = model_ref(model)
-        contract = ref.provider in self.policy.providers.under_contract
-        needs = NONE if ref.inside or contract else _INTERNET
-        facts = ModelFacts(ref.provider, ref.inside, contract)
+        facts = model_facts(model, self.policy)
+        needs = model_needs(facts)
 
         def build(held: Held) -> AccessRequest:
             return request(actor, held, Act.MODEL, needs, model=facts)

@@ -1,4 +1,4 @@
-"""What comes together where, without the run-time latch: a fixpoint, and the shortest ways to it.
+"""What comes together where, without the run-time latch: a fixpoint, and short ways to it.
 
 A *gain* is a place and a set of capabilities that comes together there. Gains are found in the
 order of how many steps they take, as in Dijkstra's algorithm: an act is one step, a flow carries
@@ -31,7 +31,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """A domain that would take more than it may, and the shortest way there."""
+    """A domain that would take more than it may, and a short way there."""
 
     at: Place
     gathers: CapabilitySet
@@ -50,7 +50,7 @@ _Reason = Act | Flow | _Joined
 
 
 class Gathering:
-    """All gains of a design, each with the first, and so shortest, reason for it."""
+    """All gains of a design, each with the first reason that was found for it."""
 
     def __init__(self, design: Design) -> None:
         self._design = design
@@ -72,7 +72,7 @@ class Gathering:
         return frozenset().union(*self._sets[place])
 
     def _at(self, place: Place) -> Iterator[Breach]:
-        """The shortest way to break the rule at one domain, if there is any."""
+        """The shortest of the ways found to break the rule at one domain, if there is any."""
         broken = [
             gathers
             for gathers in self._sets[place]

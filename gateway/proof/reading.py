@@ -10,7 +10,9 @@ from trilemma.errors import SpecError
 from ...inference.names import model_ref
 from ...policy.capability import ALL, Capability, CapabilitySet
 from ...policy.operator import OperatorPolicy
+from ...policy.request import ModelFacts
 from ..agentfile import load_agent
+from ..models import model_needs
 from ..schemas import AgentSpec, own_domains
 from ..teamspec import AttenuatedSpec, ChildSpec, MediatedSpec
 from ..workspaces.opening import Origin
@@ -18,7 +20,6 @@ from .design import Act, Design, Flow, How, Place
 from .toolneeds import Needed, tools_of
 
 _FILES: CapabilitySet = frozenset({Capability.FILES})
-_INTERNET: CapabilitySet = frozenset({Capability.INTERNET})
 
 
 def read_team(path: Path) -> list[AgentSpec]:
@@ -84,10 +85,8 @@ class _Reader:
         return here
 
     def _model(self, here: Place, model: str) -> None:
-        ref = model_ref(model)
-        if ref.inside or ref.provider in self.policy.providers.under_contract:
-            return
-        self._act(here, _INTERNET, How.MODEL, f"calls {model}, a model outside the trust boundary")
+        needs = model_needs(model_facts(model, self.policy))
+        self._act(here, needs, How.MODEL, f"calls {model}, a model outside the trust boundary")
 
     def _workspace(self, here: Place, spec: AgentSpec, tools: list[Needed]) -> None:
         workspace = spec.workspace
@@ -97,9 +96,9 @@ class _Reader:
         if folder not in self.places:
             self.places.append(folder)
         self._act(here, _FILES, How.OPENS, f"opens {folder.name}")
-        if workspace.origin == str(Origin.STRANGERS):
-            text = f"{folder.name} was written by strangers"
-            self.acts.append(Act(folder, _INTERNET, How.ORIGIN, text))
+        text = f"{folder.name} was written by strangers"
+        if label := Origin(workspace.origin or Origin.OWN).label:
+            self.acts.append(Act(folder, label, How.ORIGIN, text))
         reads = f"{here.name} reads what is in {folder.name}"
         self.flows.append(Flow(folder, here, How.READS, reads))
         if workspace.mode == "direct":
@@ -172,6 +171,16 @@ def folders_of(roots: Iterable[AgentSpec]) -> dict[str, str]:
         for spec in _all(roots)
         if spec.workspace is not None
     }
+
+
+def model_facts(name: str, policy: OperatorPolicy) -> ModelFacts:
+    """The model behind a name, as policy sees it.
+
+    Raises:
+        SpecError: there is no such model.
+    """
+    ref = model_ref(name)
+    return ModelFacts(ref.provider, ref.inside, ref.provider in policy.providers.under_contract)
 
 
 def _shown(folder: Path) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from trilemma.errors import SpecError
 
-from ...policy.capability import ALL, Capability, CapabilitySet, parse
-from ...sandbox.toolhost.catalog import builtins
-from ..schemas import AgentSpec, CommandTool, ModuleTools, PythonTool
+from ...policy.capability import ALL, CapabilitySet, parse
+from ..catalog import definition, read_tool_file
+from ..schemas import AgentSpec, ModuleTools
 
 _ONLY_READ = frozenset({"list_files", "read_file", "search_files", "http_fetch"})
 
@@ -36,30 +36,19 @@ def tools_of(spec: AgentSpec) -> Iterator[Needed]:
     Raises:
         SpecError: there is no such tool, or its file cannot be read.
     """
-    known = builtins()
     for item in spec.tools:
-        match item:
-            case CommandTool():
-                yield _needed(item.command, item.needs)
-            case PythonTool():
-                yield _needed(item.name, item.needs)
-            case ModuleTools():
-                yield from _in_file(spec.base / item.module)
-            case _ if item in known:
-                needs = parse(known[item].needs)
-                yield Needed(item, needs, True, takes_grants=Capability.CODE in needs)
-            case _:
-                raise SpecError(f"unknown tool {item!r}; built in are: {', '.join(sorted(known))}")
-
-
-def _needed(name: str, needs: tuple[str, ...] | None) -> Needed:
-    return Needed(name, ALL if needs is None else parse(needs), declared=needs is not None)
+        if isinstance(item, ModuleTools):
+            yield from _in_file(spec.base / item.module)
+        else:
+            tool = definition(item)
+            yield Needed(tool.name, tool.needs, tool.facts.declared, tool.takes_grants)
 
 
 def _in_file(path: Path) -> Iterator[Needed]:
+    source = read_tool_file(path)
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, SyntaxError, RecursionError) as error:
+        tree = ast.parse(source)
+    except (ValueError, SyntaxError, RecursionError) as error:
         raise SpecError(f"tool file {str(path)!r} cannot be read: {error}") from None
     found = [tool for node in tree.body for tool in _tool(node)]
     yield from found
