@@ -6,13 +6,12 @@ Without the rule, and only then, three really come together.
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.trees.puppet import program
-from tests.trees.world import World
+from tests.trees.world import BY_CAPABILITY, World
 
 from trilemma.errors import Denied, WorkspaceError
 from trilemma.gateway import local
@@ -40,7 +39,6 @@ TEAMS = [
     "task-carries-files.yaml",
 ]
 FREE = Free()
-BY_CAPABILITY = {"third_capability", "outside_grants", "delegation_third"}
 
 
 class AllowAll:
@@ -115,19 +113,13 @@ def most(world: World) -> int:
     return max((len(world.oracle.held(domain)) for domain in world.oracle.domains), default=0)
 
 
-def refusals(world: World) -> Iterator[str]:
-    for recorded in world.gateway.enforcement.ledger.events():
-        body = recorded.event.body
-        yield from body.get("decision", body).get("reasons", ())
-
-
 @pytest.mark.parametrize("name", TEAMS)
 def test_a_bad_team_gets_no_third_and_is_refused(name: str) -> None:
     world = World(Counter())
     try:
         run(world, team(world, name))
         assert most(world) <= 2
-        assert BY_CAPABILITY & set(refusals(world))
+        assert BY_CAPABILITY & world.refused_for
     finally:
         world.end(sound=False)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from hypothesis import given, strategies as st
 from tests.trees.conftest import POINT, USUAL
 from tests.trees.machine import BYTE, Form
 from tests.trees.puppet import TOOLS, program
-from tests.trees.world import World
+from tests.trees.world import BY_CAPABILITY, World
 
 from trilemma.errors import Denied, SpecError
 from trilemma.gateway.agentfile import read_agent
@@ -24,7 +23,6 @@ from trilemma.policy.operator import OperatorPolicy
 
 NEEDS = {"read_file": "files", "write_file": "files", "http_fetch": "internet", "run_code": "code"}
 POLICY = OperatorPolicy()
-BY_CAPABILITY = {"third_capability", "outside_grants", "delegation_third"}
 
 pairs = st.sampled_from([["files", "internet"], ["files", "code"], ["internet", "code"], ["files"]])
 crossings = st.sampled_from([BYTE, "free"])
@@ -88,18 +86,11 @@ def refused(form: Form) -> bool | None:
             return True
         world.do(asyncio.wait_for(do_everything(world, session), 30))
         sound = True
-        return any(reasons & BY_CAPABILITY for reasons in _refusals(world))
+        return bool(world.refused_for & BY_CAPABILITY)
     except SpecError:
         return None
     finally:
         world.end(sound=sound)
-
-
-def _refusals(world: World) -> Iterator[set[str]]:
-    """The reasons of everything that was refused."""
-    for recorded in world.gateway.enforcement.ledger.events():
-        body = recorded.event.body
-        yield set(body.get("decision", body).get("reasons", ()))
 
 
 def breached(form: Form) -> bool:

@@ -36,6 +36,9 @@ _FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 FOLDERS = ("work", "mail", "desk")
 _NEVER = (Denied, SpecError, WorkspaceError, Cancelled)
 
+BY_CAPABILITY = frozenset({"third_capability", "outside_grants", "delegation_third"})
+"""Reasons of what would have brought too much together."""
+
 T = TypeVar("T")
 
 
@@ -185,6 +188,12 @@ class World:
         """What the first session of a domain was granted."""
         self._look()
         return self._grants.get(domain, ALL)
+
+    @property
+    def refused_for(self) -> set[str]:
+        """The reasons of everything that the gateway refused."""
+        bodies = [recorded.event.body for recorded in self.gateway.enforcement.ledger.events()]
+        return {r for body in bodies for r in body.get("decision", body).get("reasons", ())}
 
     def end(self, *, sound: bool = True) -> None:
         """Close all, and check the ledger if it should be ``sound``."""

@@ -1,8 +1,6 @@
 """The reference engine reads the same files, passes the same tests and decides the same."""
 
 import json
-import os
-import shutil
 import subprocess
 from itertools import product
 from pathlib import Path
@@ -22,14 +20,6 @@ REGO = Path(policy.__file__).resolve().parent / "rego"
 BUNDLE = Bundle.base().with_operator(OperatorPolicy(approval=Approval(tools=("send_mail",))))
 
 pytestmark = pytest.mark.opa
-
-
-@pytest.fixture(scope="module")
-def opa() -> str:
-    found = shutil.which("opa")
-    if found is None and os.environ.get("CI") == "true":
-        pytest.fail("opa is not on the PATH", pytrace=False)
-    return found or pytest.skip("opa is not on the PATH")
 
 
 def run(*command: str, stdin: str = "") -> str:

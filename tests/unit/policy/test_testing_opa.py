@@ -1,7 +1,5 @@
 """The Rego tests end alike in both engines, and where they do not, that is seen."""
 
-import os
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -13,14 +11,6 @@ from trilemma.policy.testing_opa import disagreements, run_opa
 pytestmark = pytest.mark.opa
 
 FAILING = "package trilemma.extra_test\n\ntest_fails if 1 == 2\n\ntest_passes if 1 == 1\n"
-
-
-@pytest.fixture(scope="module")
-def opa() -> str:
-    found = shutil.which("opa")
-    if found is None and os.environ.get("CI") == "true":
-        pytest.fail("opa is not on the PATH", pytrace=False)
-    return found or pytest.skip("opa is not on the PATH")
 
 
 def with_tests(text: str) -> Suite:

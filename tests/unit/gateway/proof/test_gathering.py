@@ -83,6 +83,25 @@ def test_the_first_way_is_no_longer_than_any_other(design: Design) -> None:
                 assert everything(part)[breach.at] != ALL
 
 
+def steps_to(design: Design, place: Place, capability: Capability) -> int:
+    """The fewest steps by which one capability comes there, found step by step."""
+    reached = {act.at for act in design.acts if capability in act.brings}
+    steps = 1
+    while place not in reached:
+        reached |= {flow.target for flow in design.flows if flow.source in reached}
+        steps += 1
+    return steps
+
+
+@given(designs)
+def test_a_way_has_no_more_steps_than_the_shortest_ways_of_the_three_together(
+    design: Design,
+) -> None:
+    for breach in Gathering(design).breaches():
+        parts = [steps_to(design, breach.at, capability) for capability in breach.gathers]
+        assert max(parts) <= len(breach.steps) <= sum(parts)
+
+
 @given(designs, flows)
 def test_one_flow_more_never_makes_a_team_better(design: Design, flow: Flow) -> None:
     more = Design(design.places, design.acts, (*design.flows, flow))
